@@ -1,0 +1,59 @@
+# `make install` sets up, `make demo` shows it, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types format clean clean-data
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## set up .venv with the pinned dependencies
+
+# Debian splits ensurepip off into python3-venv. Where it is missing, the machine's own pip fills the environment.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it, e.g. make install PYTHON=python3.12" >&2; exit 1; }
+	@if $(PYTHON) -m ensurepip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv --without-pip $(VENV); \
+	else \
+		echo "Neither pip nor venv: apt-get install python3-pip (or python3-venv)" >&2; exit 1; \
+	fi
+	@echo "Installing the dependencies into $(VENV) (a few minutes the first time)"
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+	$$pip install --quiet --disable-pip-version-check --no-warn-script-location \
+		--constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install ## run the whole thing on stand-ins of the external systems
+	@exec $(BIN)/sync-pipelines demo
+
+test: lint types ## lint, types, floors and all tests
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+lint: install ## check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install ## check types
+	@$(BIN)/mypy
+
+format: install ## format and mend style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and caches; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist .tmp_dagster_home_*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-data: ## delete the embedded database and the run logs, after asking
+	@printf 'Delete everything in .sync_pipelines? [y/N] '; read answer; [ "$$answer" = y ] || exit 1
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -c 'from sync_pipelines.store.embedded import stop; \
+		from sync_pipelines.store.home import home_folder; stop(home_folder() / "postgres")'; fi
+	rm -rf .sync_pipelines
