@@ -1,0 +1,94 @@
+"""What can go wrong at a peer, classified once.
+
+Every client in ``systems/`` maps each failure it can meet to one :class:`FailureKind`; everything above decides by
+the kind alone (retry, dead-letter, stop the run, look before writing again).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """How a failed request is to be treated."""
+
+    PERMANENT = "permanent"
+    """The peer understood and refused (bad data, forbidden). The same request will be refused again."""
+    AUTH = "auth"
+    """The credentials are refused. Nothing else will work either: the run stops."""
+    TRANSIENT = "transient"
+    """The request surely had no effect, or was a read. It may be sent again."""
+    AMBIGUOUS = "ambiguous"
+    """A write was sent and its outcome is unknown. Look at the target before anything else is written."""
+    GONE = "gone"
+    """The addressed object does not exist (or is invisible to these credentials)."""
+    RATE_LIMITED = "rate_limited"
+    """The peer asked to wait; see ``retry_after``."""
+
+
+class SyncError(Exception):
+    """Base of all errors that are meant to be read by an operator."""
+
+
+class PeerError(SyncError):
+    """A request to an external system failed.
+
+    Arguments:
+        peer: name of the system, e.g. ``"waldur"``.
+        kind: how to treat the failure.
+        message: what happened, free of secrets, fit for an operator.
+        status: HTTP status, when an answer arrived.
+        retry_after: seconds the peer asked to wait, when it said so.
+        key: key of the record concerned, when known.
+        operation: method and path, e.g. ``"POST /api/marketplace-provider-offerings/"``.
+    """
+
+    def __init__(
+        self,
+        peer: str,
+        kind: FailureKind,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        key: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        self.peer = peer
+        self.kind = kind
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+        self.key = key
+        self.operation = operation
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f" [{self.operation}]" if self.operation else ""
+        status = f" (HTTP {self.status})" if self.status is not None else ""
+        record = f" for {self.key}" if self.key else ""
+        return f"{self.peer}{where}{status}{record}: {self.message}"
+
+
+class PeerUnavailable(PeerError):
+    """The circuit breaker is open: nothing was sent, and no record is to blame."""
+
+
+class ConfigurationError(SyncError):
+    """Settings or the connections file are wrong. The message names the place, the cause and the mend."""
+
+
+class LeaseHeld(SyncError):
+    """Another run works on the same scope."""
+
+
+class LeaseLost(SyncError):
+    """The lease of this run expired or was taken over: it must not write any more."""
+
+
+class PlanRefused(SyncError):
+    """A plan may not be applied: held by the guard, stale, or already applied."""
+
+
+class SnapshotUnsealed(SyncError):
+    """A snapshot is not complete enough to act on."""

@@ -1,0 +1,86 @@
+"""Masking of secrets in text that people or logs will see.
+
+A peer may echo a credential in any dress: percent-encoded in a URL, base64 inside a Basic header, escaped inside JSON.
+Known secrets are masked in all of these; general patterns catch the ones nobody told us about.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+DERIVED_FORMS_FROM = 6
+"""Shortest secret whose encoded forms are masked too. The encoded rest of a shorter one is too common a text."""
+
+_SECRET_NAME = r"[\w.-]*(?:token|passw(?:or)?d|pwd|secret|api[_-]?key|consumer[_-]?key|access[_-]?key|signature)"
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # "Authorization: Token abc" up to the end of the line.
+    (re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)[^\s\"'][^\r\n]*"), rf"\1{MASK}"),
+    # The same as a quoted pair: {"Authorization": "Token abc"} or ('authorization', 'Token abc').
+    (re.compile(r"(?i)(([\"'])(?:proxy-)?authorization\2\s*[:,]\s*b?([\"']))(?:(?!\3).)*"), rf"\1{MASK}"),
+    # A scheme with its credential; a digit or "=" is asked for, so that "basic authentication" stays readable.
+    (re.compile(r"(?i)\b(token|bearer|basic)(\s+)(?=\S*[\d=])[A-Za-z0-9._~+/=-]{16,}"), rf"\1\2{MASK}"),
+    # token=abc, client_secret=abc in a query or a form.
+    (re.compile(rf"(?i)\b({_SECRET_NAME}=)[^&\s\"'<>#;]+"), rf"\1{MASK}"),
+    # "token": "abc" in JSON or in the text of a dict.
+    (re.compile(rf"(?i)(([\"']){_SECRET_NAME}\2\s*:\s*b?([\"']))(?:\\.|(?!\3).)*"), rf"\1{MASK}"),
+    # scheme://user:password@host
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/?#\s\"'<>]+@"), rf"\1{MASK}@"),
+)
+
+
+class Redactor:
+    """Masks known secrets and things that look like credentials. Masking a masked text changes nothing.
+
+    Arguments:
+        secrets: values that must never be seen; empty ones are ignored.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        # The mask itself is one alternative: a secret that is part of "***" must not grow the text again and again.
+        alternatives = sorted(forms | {MASK}, key=lambda form: (-len(form), form))
+        self._known = re.compile("|".join(re.escape(form) for form in alternatives))
+
+    def text(self, text: str) -> str:
+        """Return the text with every secret replaced by ``***``."""
+        while (masked := self._once(text)) != text:
+            text = masked
+        return text
+
+    def _once(self, text: str) -> str:
+        text = self._known.sub(MASK, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    if len(secret) < DERIVED_FORMS_FROM:
+        return
+    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield encoded
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), encoded)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
+
+
+def _base64_forms(data: bytes) -> Iterator[str]:
+    """Yield the characters that the data surely makes at each of the three alignments, e.g. inside ``user:secret``."""
+    for lead in range(3):
+        encoded = base64.b64encode(bytes(lead) + data).decode("ascii").rstrip("=")
+        first = (0, 2, 3)[lead]
+        # The last character also depends on the byte that follows, unless the data ends on a boundary of three.
+        last = len(encoded) if (lead + len(data)) % 3 == 0 else len(encoded) - 1
+        core = encoded[first:last]
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
