@@ -1,0 +1,79 @@
+"""Counters, gauges and histograms, kept in PostgreSQL so that a killed run's work counts too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from sync_pipelines.store.scopes import Scope
+
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of a duration histogram in seconds; ``+Inf`` is the count."""
+
+_ADD = text(
+    "INSERT INTO sync.metric AS m (name, pair, scope, bucket, value) VALUES (:name, :pair, :scope, :bucket, :value) "
+    "ON CONFLICT (name, pair, scope, bucket) DO UPDATE SET value = m.value + EXCLUDED.value"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number of a metric. ``bucket`` is empty but for histograms: an upper bound, ``"sum"`` or ``"count"``."""
+
+    name: str
+    scope: str
+    bucket: str
+    value: float
+
+
+def count(connection: Connection, scope: Scope, name: str, by: float = 1) -> None:
+    """Raise a counter within the current transaction."""
+    connection.execute(_ADD, {"name": name, "pair": scope.pair, "scope": scope.name, "bucket": "", "value": by})
+
+
+def observe(connection: Connection, scope: Scope, name: str, seconds: float) -> None:
+    """Add one duration to a histogram within the current transaction."""
+    buckets = [(str(bound), 1.0) for bound in BUCKETS if seconds <= bound]
+    buckets += [("sum", seconds), ("count", 1.0)]
+    connection.execute(
+        _ADD,
+        [
+            {"name": name, "pair": scope.pair, "scope": scope.name, "bucket": bucket, "value": value}
+            for bucket, value in buckets
+        ],
+    )
+
+
+def counters(connection: Connection, pair: str) -> list[Sample]:
+    """Return all stored counters and histograms of a pair."""
+    rows = connection.execute(
+        text("SELECT name, scope, bucket, value FROM sync.metric WHERE pair = :pair ORDER BY name, scope, bucket"),
+        {"pair": pair},
+    )
+    return [Sample(*row) for row in rows]
+
+
+def gauges(connection: Connection, pair: str, prefix: str) -> list[Sample]:
+    """Return what can be counted right now, per scope: queue depth, effects in flight, open dead letters.
+
+    Arguments:
+        prefix: what the pair's metric names start with, e.g. ``"offering_sync"``.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT name, "
+            "(SELECT count(*) FROM sync.record_state r WHERE r.scope_id = s.id "
+            "  AND r.state IN ('pending', 'out_of_sync', 'failed', 'retrying')) AS queue_depth, "
+            "(SELECT count(*) FROM sync.effect e WHERE e.scope_id = s.id AND e.state = 'intended') AS active_syncs, "
+            "(SELECT count(*) FROM sync.dead_letter d WHERE d.scope_id = s.id AND d.state = 'open') "
+            "  AS dead_letter_size "
+            "FROM sync.scope s WHERE pair = :pair ORDER BY name"
+        ),
+        {"pair": pair},
+    )
+    return [
+        Sample(f"{prefix}_{gauge}", row.name, "", float(getattr(row, gauge)))
+        for row in rows
+        for gauge in ("queue_depth", "active_syncs", "dead_letter_size")
+    ]

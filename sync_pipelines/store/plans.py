@@ -1,0 +1,341 @@
+"""Plans and their changes: stored with what they were planned against, so that they can wait for an approval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from sync_pipelines.core.canonical import canonical_json
+from sync_pipelines.core.errors import PlanRefused
+from sync_pipelines.core.plan import Action, Change, PlanCounts
+from sync_pipelines.store.scopes import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A plan as kept in the database. ``state`` is open, held, approved, applying, applied or superseded."""
+
+    id: int
+    hash: str
+    pair: str
+    scope: str
+    state: str
+    run_id: str
+    left_snapshot: int
+    right_snapshot: int
+    created_at: datetime
+    counts: dict[str, Any]
+    held_reasons: tuple[str, ...]
+    keys: tuple[str, ...] | None
+    approved_by: str | None
+    approved_at: datetime | None
+    applied_at: datetime | None
+    outcome: dict[str, Any] | None
+
+    @property
+    def changes(self) -> int:
+        """Number of changes."""
+        return sum(int(self.counts.get(action, 0)) for action in Action)
+
+
+_DIGITS = re.compile("[0-9a-f]{6,32}")
+_SELECT = (
+    "SELECT p.id, p.hash, s.pair, s.name AS scope, p.state, p.run_id, p.left_snapshot, p.right_snapshot, p.created_at, "
+    "p.counts, p.held_reasons, p.keys, p.approved_by, p.approved_at, p.applied_at, p.outcome "
+    "FROM sync.plan p JOIN sync.scope s ON s.id = p.scope_id "
+)
+
+
+def open_plan(
+    connection: Connection,
+    scope: Scope,
+    *,
+    run_id: str,
+    left_snapshot: int,
+    right_snapshot: int,
+    keys: Sequence[str] | None,
+) -> int:
+    """Make room for a plan whose changes and hash follow. Returns its id."""
+    return int(
+        connection.execute(
+            text(
+                "INSERT INTO sync.plan (hash, scope_id, state, run_id, left_snapshot, right_snapshot, counts, keys) "
+                "VALUES ('', :scope_id, 'open', :run_id, :left, :right, '{}', :keys) RETURNING id"
+            ),
+            {
+                "scope_id": scope.id,
+                "run_id": run_id,
+                "left": left_snapshot,
+                "right": right_snapshot,
+                "keys": None if keys is None else list(keys),
+            },
+        ).scalar_one()
+    )
+
+
+def add_changes(connection: Connection, plan_id: int, changes: Iterable[Change]) -> None:
+    """Store changes of a plan."""
+    rows = [
+        {
+            "plan_id": plan_id,
+            "key": change.key,
+            "action": change.action.value,
+            "natural_key": change.natural_key,
+            "right_key": change.right_key,
+            "before": None if change.before is None else canonical_json(change.before),
+            "after": None if change.after is None else canonical_json(change.after),
+            "fields": list(change.fields),
+            "reason": change.reason,
+            "adopts": change.adopts,
+            "destructive": change.destructive,
+            "blocked": list(change.blocked),
+        }
+        for change in changes
+    ]
+    if rows:
+        connection.execute(
+            text(
+                "INSERT INTO sync.plan_change (plan_id, key, action, natural_key, right_key, before, after, fields, "
+                "reason, adopts, destructive, blocked) VALUES (:plan_id, :key, :action, :natural_key, :right_key, "
+                "CAST(:before AS jsonb), CAST(:after AS jsonb), :fields, :reason, :adopts, :destructive, :blocked)"
+            ),
+            rows,
+        )
+
+
+def close_plan(
+    connection: Connection, scope: Scope, plan_id: int, *, hash_: str, counts: PlanCounts, held_reasons: Sequence[str]
+) -> StoredPlan:
+    """Finish a plan: its address, its numbers, and whether it is held.
+
+    A held plan waits until it is approved, until the same plan is made again (which then takes its place, approval
+    included), or until a full plan shows that there is nothing to hold any more. A plan that is open but was not
+    applied, or whose run was killed while it applied, is superseded by the next one.
+    """
+    same = {"scope_id": scope.id, "hash": hash_, "id": plan_id}
+    approval = connection.execute(
+        text(
+            "SELECT approved_by, approved_at FROM sync.plan WHERE scope_id = :scope_id AND hash = :hash "
+            "AND state = 'approved' AND id < :id ORDER BY id DESC LIMIT 1"
+        ),
+        same,
+    ).one_or_none()
+    state = "open" if not held_reasons else "approved" if approval else "held"
+    full = read_plan(connection, plan_id).keys is None
+    connection.execute(
+        text(
+            "UPDATE sync.plan SET state = 'superseded' WHERE scope_id = :scope_id AND id < :id "
+            "AND (state IN ('open', 'applying') "
+            "OR (state IN ('held', 'approved') AND (hash = :hash OR :nothing_to_hold)))"
+        ),
+        {**same, "nothing_to_hold": full and not held_reasons},
+    )
+    connection.execute(
+        text(
+            "UPDATE sync.plan SET hash = :hash, state = :state, counts = CAST(:counts AS jsonb), "
+            "held_reasons = :reasons, approved_by = :approved_by, approved_at = :approved_at WHERE id = :id"
+        ),
+        {
+            "id": plan_id,
+            "hash": hash_,
+            "state": state,
+            "counts": canonical_json(asdict(counts)),
+            "reasons": list(held_reasons),
+            "approved_by": approval.approved_by if approval else None,
+            "approved_at": approval.approved_at if approval else None,
+        },
+    )
+    return read_plan(connection, plan_id)
+
+
+def read_plan(connection: Connection, plan_id: int) -> StoredPlan:
+    """Return a plan by its id."""
+    return _plan(connection.execute(text(_SELECT + "WHERE p.id = :id"), {"id": plan_id}).one())
+
+
+def find_plan(connection: Connection, hash_: str) -> StoredPlan:
+    """Return the newest plan whose hash starts with the given digits.
+
+    Raises:
+        PlanRefused: there is none, the digits fit several plans, or they are too few.
+    """
+    digits = hash_.strip().lower()
+    if not _DIGITS.fullmatch(digits):
+        raise PlanRefused(f"{hash_!r} is not a plan's hash: give at least its first 6 hexadecimal digits")
+    hashes = (
+        connection.execute(
+            text("SELECT DISTINCT hash FROM sync.plan WHERE hash LIKE :prefix AND hash <> '' LIMIT 3"),
+            {"prefix": digits + "%"},
+        )
+        .scalars()
+        .all()
+    )
+    if not hashes:
+        raise PlanRefused(f"no plan has the hash {hash_!r}; 'sync-pipelines plan list' shows the plans there are")
+    if len(hashes) > 1:
+        raise PlanRefused(f"several plans start with {hash_!r}; give more digits")
+    return _plan(
+        connection.execute(text(_SELECT + "WHERE p.hash = :hash ORDER BY p.id DESC LIMIT 1"), {"hash": hashes[0]}).one()
+    )
+
+
+def plan_to_apply(connection: Connection, scope: Scope, run_id: str) -> StoredPlan:
+    """Return the plan that a run made, else the newest of the scope that waits to be applied.
+
+    Raises:
+        PlanRefused: there is nothing to apply.
+    """
+    row = connection.execute(
+        text(
+            _SELECT
+            + "WHERE p.scope_id = :scope_id AND (p.run_id = :run_id OR p.state IN ('open', 'held', 'approved')) "
+            "ORDER BY p.run_id = :run_id DESC, p.id DESC LIMIT 1"
+        ),
+        {"scope_id": scope.id, "run_id": run_id},
+    ).one_or_none()
+    if row is None:
+        raise PlanRefused(
+            f"{scope.pair}/{scope.name} has no plan to apply; launch the job {scope.pair}_reconcile, which makes one"
+        )
+    return _plan(row)
+
+
+def list_plans(
+    connection: Connection, *, pair: str | None = None, scope: str | None = None, limit: int = 20
+) -> list[StoredPlan]:
+    """Return the newest plans first."""
+    rows = connection.execute(
+        text(
+            _SELECT + "WHERE (CAST(:pair AS text) IS NULL OR s.pair = :pair) "
+            "AND (CAST(:scope AS text) IS NULL OR s.name = :scope) AND p.hash <> '' ORDER BY p.id DESC LIMIT :limit"
+        ),
+        {"pair": pair, "scope": scope, "limit": limit},
+    )
+    return [_plan(row) for row in rows]
+
+
+def changes(connection: Connection, plan_id: int, *, state: str | None = None) -> Iterator[Change]:
+    """Yield the changes of a plan in the order of their keys."""
+    rows = connection.execute(
+        text(
+            "SELECT * FROM sync.plan_change WHERE plan_id = :plan_id "
+            "AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY key"
+        ),
+        {"plan_id": plan_id, "state": state},
+    )
+    for row in rows:
+        yield Change(
+            action=Action(row.action),
+            key=row.key,
+            natural_key=row.natural_key,
+            right_key=row.right_key,
+            before=row.before,
+            after=row.after,
+            fields=tuple(row.fields),
+            reason=row.reason,
+            adopts=row.adopts,
+            destructive=row.destructive,
+            blocked=tuple(row.blocked),
+        )
+
+
+def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
+    """Return when each scope was last fully reconciled: scope name -> time."""
+    rows = connection.execute(
+        text(
+            "SELECT s.name, max(p.applied_at) AS at FROM sync.plan p JOIN sync.scope s ON s.id = p.scope_id "
+            "WHERE s.pair = :pair AND p.state = 'applied' AND p.keys IS NULL GROUP BY s.name"
+        ),
+        {"pair": pair},
+    )
+    return {row.name: row.at for row in rows}
+
+
+def mark_change(connection: Connection, plan_id: int, key: str, state: str) -> None:
+    """Say what became of a change: applied, stale, failed or skipped."""
+    connection.execute(
+        text("UPDATE sync.plan_change SET state = :state WHERE plan_id = :plan_id AND key = :key"),
+        {"plan_id": plan_id, "key": key, "state": state},
+    )
+
+
+def skip_rest(connection: Connection, plan_id: int) -> int:
+    """Mark every change that was not tried as skipped. Returns how many."""
+    return connection.execute(
+        text("UPDATE sync.plan_change SET state = 'skipped' WHERE plan_id = :plan_id AND state = 'planned'"),
+        {"plan_id": plan_id},
+    ).rowcount
+
+
+def approve(connection: Connection, plan: StoredPlan, by: str) -> StoredPlan:
+    """Let a held plan through, once.
+
+    Raises:
+        PlanRefused: the plan is not held.
+    """
+    approved = connection.execute(
+        text(
+            "UPDATE sync.plan SET state = 'approved', approved_by = :by, approved_at = now() "
+            "WHERE id = :id AND state = 'held'"
+        ),
+        {"id": plan.id, "by": by},
+    ).rowcount
+    if not approved and read_plan(connection, plan.id).state != "approved":
+        raise PlanRefused(_why_not(read_plan(connection, plan.id)))
+    return read_plan(connection, plan.id)
+
+
+def begin(connection: Connection, plan_id: int) -> StoredPlan:
+    """Move an open or approved plan to applying.
+
+    Raises:
+        PlanRefused: it is held, was applied, or newer observations took its place.
+    """
+    begun = connection.execute(
+        text("UPDATE sync.plan SET state = 'applying' WHERE id = :id AND state IN ('open', 'approved', 'applying')"),
+        {"id": plan_id},
+    ).rowcount
+    plan = read_plan(connection, plan_id)
+    if not begun:
+        raise PlanRefused(_why_not(plan))
+    return plan
+
+
+def finish(connection: Connection, plan_id: int, outcome: Mapping[str, Any]) -> None:
+    """Close an applied plan with what came of it."""
+    connection.execute(
+        text(
+            "UPDATE sync.plan SET state = 'applied', applied_at = now(), outcome = CAST(:outcome AS jsonb) "
+            "WHERE id = :id"
+        ),
+        {"id": plan_id, "outcome": canonical_json(outcome)},
+    )
+
+
+def _why_not(plan: StoredPlan) -> str:
+    short = plan.hash[:12]
+    match plan.state:
+        case "held":
+            return (
+                f"plan {short} is held: {'; '.join(plan.held_reasons)}. Look at it with 'sync-pipelines plan show "
+                f"{short}'; to let it through once, launch with approve={short} or run 'sync-pipelines plan approve "
+                f"{short}'"
+            )
+        case "applied" | "applying":
+            return f"plan {short} was applied already; an approval lets a plan through once"
+        case "superseded":
+            return f"plan {short} was superseded by newer observations; look at 'sync-pipelines plan list'"
+        case _:
+            return f"plan {short} is {plan.state}: it needs no approval"
+
+
+def _plan(row: Row[Any]) -> StoredPlan:
+    values = dict(row._mapping)
+    values["held_reasons"] = tuple(values["held_reasons"])
+    values["keys"] = None if values["keys"] is None else tuple(values["keys"])
+    return StoredPlan(**values)

@@ -1,0 +1,63 @@
+"""A real PostgreSQL for the tests: one embedded server per test process, one fresh database per test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from sync_pipelines.store.database import connect_engine
+from sync_pipelines.store.embedded import EmbeddedServer, ensure_running, stop
+from sync_pipelines.store.migrations import migrate
+
+_TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """An embedded server of this test process, not durable."""
+    folder = tmp_path_factory.mktemp("postgres")
+    yield ensure_running(folder, durable=False)
+    stop(folder)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedServer) -> str:
+    """Name of a database that has all migrations and no data."""
+    postgres_server.ensure_database(_TEMPLATE)
+    engine = connect_engine(postgres_server.url(_TEMPLATE))
+    migrate(engine)
+    engine.dispose()
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedServer, migrated_template: str) -> Iterator[str]:
+    """URL of a migrated database of the test's own."""
+    yield from _database(postgres_server, migrated_template)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """URL of a database without any tables."""
+    yield from _database(postgres_server, "template1")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on the test's own migrated database."""
+    engine = connect_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def _database(server: EmbeddedServer, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with server.connect() as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield server.url(name)
+    with server.connect() as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
