@@ -1,0 +1,1 @@
+"""Strict stand-ins of the external systems, served over real HTTP on loopback, with demo data."""
