@@ -1,0 +1,215 @@
+"""Apply: carry out a plan, one record at a time, so that a crash at any point does no harm.
+
+For every change that calls the peer: look at the target (is it still what the plan saw?), write down the intent,
+call, read back what the target says now, settle. The journal commits each of these steps; nothing is decided by what
+a reply said, only by what the target shows afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from sync_pipelines.core.canonical import fingerprint
+from sync_pipelines.core.errors import PeerError
+from sync_pipelines.core.plan import Action, Change
+from sync_pipelines.engine import ledger
+from sync_pipelines.engine.attempt import Attempted, Outcome, attempt, stops_the_run
+from sync_pipelines.engine.context import Run
+from sync_pipelines.engine.journal import Journal, journaling
+from sync_pipelines.engine.ledger import Attempt
+from sync_pipelines.engine.settle import agree, recover
+from sync_pipelines.engine.tasks import in_thread, together
+from sync_pipelines.store import base, leases, plans, states
+from sync_pipelines.store.plans import StoredPlan
+from sync_pipelines.store.snapshots import fingerprints
+
+LINK_BATCH = 500
+"""Changes without a call to the peer that are settled in one transaction."""
+LOGGED_CHANGES = 100
+"""Changes of a run that get a line in its log; the rest is counted."""
+PROGRESS_SECONDS = 5.0
+"""A long run says how far it is this often."""
+
+
+@dataclass
+class Applied:
+    """What came of a plan.
+
+    Attributes:
+        outcomes: number of changes per outcome.
+        actions: number of applied changes per action.
+        state_changes: applied updates that moved the record's state.
+        adopted: records linked for the first time by natural key.
+        stopped: why the run stopped before the end of the plan, if it did.
+        seconds: time spent.
+        planned: number of changes to carry out.
+        story: a line a change for the run log, at most ``LOGGED_CHANGES``.
+        told_at: when progress was last logged.
+    """
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+    state_changes: int = 0
+    adopted: int = 0
+    stopped: str | None = None
+    seconds: float = 0.0
+    planned: int = 0
+    story: list[str] = field(default_factory=list)
+    told_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def failed(self) -> int:
+        """Changes that did not succeed in this run."""
+        return self.outcomes[Outcome.FAILED]
+
+
+async def apply(run: Run, plan: StoredPlan) -> Applied:
+    """Carry out a plan.
+
+    A change whose record moved since it was planned is stale: it is skipped and planned anew by the next run.
+
+    Raises:
+        PlanRefused: the plan is held, superseded, or was applied before.
+        PeerError: (auth) the credentials are refused; what was not tried yet is left for the next run.
+        LeaseLost: another run took over.
+    """
+    started = time.monotonic()
+    planned = await in_thread(_begin, run, plan)
+    applied, stop = Applied(planned=len(planned)), asyncio.Event()
+    async with journaling(run.engine, run.lease) as journal:
+        await _link(run, journal, plan, [change for change in planned if not change.action.writes], applied)
+        queue = iter([change for change in planned if change.action.writes])
+        refused: list[PeerError] = []
+        await together(*(_work(run, journal, plan, queue, applied, stop, refused) for _ in range(run.pair.in_flight)))
+        applied.seconds = time.monotonic() - started
+        await journal.write(lambda connection: _close(connection, run, plan, applied))
+    _tell(run, applied)
+    if refused:
+        raise refused[0]
+    return applied
+
+
+def _begin(run: Run, plan: StoredPlan) -> list[Change]:
+    with run.engine.begin() as connection:
+        leases.fence(connection, run.lease)
+        plans.begin(connection, plan.id)
+        recover(connection, run)
+        return list(plans.changes(connection, plan.id, state="planned"))
+
+
+async def _work(
+    run: Run,
+    journal: Journal,
+    plan: StoredPlan,
+    queue: Iterator[Change],
+    applied: Applied,
+    stop: asyncio.Event,
+    refused: list[PeerError],
+) -> None:
+    for change in queue:
+        if stop.is_set():
+            return
+        result = await attempt(run, journal, plan, change)
+        _note(run, change, result, applied)
+        if result.error is not None and stops_the_run(result.error):
+            # The others in flight come to their own end; what nobody took up is skipped when the plan is closed.
+            applied.stopped = str(result.error)
+            refused.append(result.error)
+            stop.set()
+
+
+async def _link(run: Run, journal: Journal, plan: StoredPlan, changes: list[Change], applied: Applied) -> None:
+    rest = iter(changes)
+    while batch := list(islice(rest, LINK_BATCH)):
+        outcomes = await journal.write(partial(_settle_links, run, plan, batch))
+        for change, result in zip(batch, outcomes, strict=True):
+            _note(run, change, result, applied)
+
+
+def _settle_links(run: Run, plan: StoredPlan, batch: list[Change], connection: Connection) -> list[Attempted]:
+    return [_settle_link(connection, run, plan, change) for change in batch]
+
+
+def _settle_link(connection: Connection, run: Run, plan: StoredPlan, change: Change) -> Attempted:
+    started = time.monotonic()
+    left, right = fingerprints(connection, run.scope, change.key, change.right_key)
+    if change.action is Action.FORGET:
+        moved = left is not None or right is not None
+    else:
+        moved = left != fingerprint(change.after or {}) or right != fingerprint(change.before or {})
+        moved = moved or base.holder(connection, run.scope, change.right_key or "") not in (None, change.key)
+    if moved:
+        plans.mark_change(connection, plan.id, change.key, Outcome.STALE)
+        return Attempted(Outcome.STALE, "the record moved since the plan was made")
+    if change.action is Action.FORGET:
+        base.drop_link(connection, run.scope, change.key)
+        states.settle(connection, run.scope, change.key, change.reason)
+    else:
+        assert change.before is not None
+        assert change.right_key is not None
+        agree(connection, run, change, change.right_key, change.before, blocked=change.blocked)
+    plans.mark_change(connection, plan.id, change.key, Outcome.APPLIED)
+    seconds = time.monotonic() - started
+    ledger.succeeded(
+        connection, run, Attempt(change.action, change.key, change.right_key, seconds, 0, content=change.after)
+    )
+    return Attempted(Outcome.APPLIED, change.reason)
+
+
+def _note(run: Run, change: Change, result: Attempted, applied: Applied) -> None:
+    applied.outcomes[result.outcome] += 1
+    if result.outcome is Outcome.APPLIED:
+        applied.actions[change.action] += 1
+        applied.adopted += change.adopts
+        applied.state_changes += change.action is Action.UPDATE and run.pair.state_field in change.fields
+    if len(applied.story) < LOGGED_CHANGES:
+        outcome = "" if result.outcome is Outcome.APPLIED else f" {result.outcome}"
+        applied.story.append(f"{change.action} {change.key}{outcome}: {result.message}")
+    done = sum(applied.outcomes.values())
+    if time.monotonic() - applied.told_at > PROGRESS_SECONDS:
+        applied.told_at = time.monotonic()
+        run.log.info("%s: %d of %d changes done", run.pair.full_name, done, applied.planned)
+
+
+def _close(connection: Connection, run: Run, plan: StoredPlan, applied: Applied) -> None:
+    if skipped := plans.skip_rest(connection, plan.id):
+        applied.outcomes["skipped"] = skipped
+    outcome = {
+        "outcomes": dict(applied.outcomes),
+        "actions": dict(applied.actions),
+        "state_changes": applied.state_changes,
+        "adopted": applied.adopted,
+        "stopped": applied.stopped,
+        "seconds": round(applied.seconds, 3),
+    }
+    plans.finish(connection, plan.id, outcome)
+    ledger.event(
+        connection,
+        run,
+        "reconcile",
+        success=applied.stopped is None,
+        plan=plan.hash,
+        approved_by=plan.approved_by,
+        duration_ns=round(applied.seconds * 1e9),
+        **outcome,
+    )
+
+
+def _tell(run: Run, applied: Applied) -> None:
+    # One message for all changes: a message each would flood the event log of a large run.
+    done = sum(applied.outcomes.values())
+    if applied.story:
+        rest = f"\n... and {done - len(applied.story)} more" if done > len(applied.story) else ""
+        run.log.info("%s: changes:\n%s%s", run.pair.full_name, "\n".join(applied.story), rest)
+    level = logging.WARNING if applied.failed or applied.stopped else logging.INFO
+    numbers = ", ".join(f"{number} {outcome}" for outcome, number in sorted(applied.outcomes.items()))
+    run.log.log(level, "%s: %s in %.1f s", run.pair.full_name, numbers or "nothing to do", applied.seconds)

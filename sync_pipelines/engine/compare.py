@@ -1,0 +1,233 @@
+"""Compare: turn two snapshots and the base into a stored plan, and let the guard judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from sqlalchemy import Connection, text
+
+from sync_pipelines.core.canonical import fingerprint
+from sync_pipelines.core.errors import SnapshotUnsealed
+from sync_pipelines.core.guard import GuardFacts, judge
+from sync_pipelines.core.lifecycle import State
+from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash
+from sync_pipelines.engine import ledger
+from sync_pipelines.engine.context import Run
+from sync_pipelines.engine.decide import Agreed, Decision, Found, LeftAlone, Planned, Sight, Undecided, decide
+from sync_pipelines.engine.settle import recover
+from sync_pipelines.store import base, findings, leases, metrics, plans, snapshots, states
+from sync_pipelines.store.findings import ORPHAN, Finding
+from sync_pipelines.store.plans import StoredPlan
+from sync_pipelines.store.snapshots import Snapshot
+from sync_pipelines.store.statements import statement
+
+BATCH = 1000
+"""Changes held in memory at a time."""
+
+
+@dataclass
+class _Outcome:
+    """What came out of a comparison beside the changes themselves."""
+
+    counts: PlanCounts = field(default_factory=PlanCounts)
+    findings: list[Finding] = field(default_factory=list)
+    drifted: list[tuple[str, str]] = field(default_factory=list)
+    left_alone: list[LeftAlone] = field(default_factory=list)
+    agreed: list[Agreed] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    at_rest: list[str] = field(default_factory=list)
+    explained: list[tuple[str, str]] = field(default_factory=list)
+
+
+def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False) -> StoredPlan:
+    """Plan the smallest set of changes for the newest snapshots of the scope.
+
+    Everything happens in one transaction: the plan, its verdict, the life cycle of the records, and the findings.
+
+    Arguments:
+        keys: natural keys of a selective plan, ``None`` for the whole scope.
+        force: compare field by field, whatever was agreed.
+
+    Raises:
+        SnapshotUnsealed: a side was never read.
+    """
+    with run.engine.begin() as connection:
+        left, right = _snapshot(connection, run, "left"), _snapshot(connection, run, "right")
+        recover(connection, run)
+        if run.pair.known_links:
+            made = base.accept_map(connection, run.scope, run.pair.known_links)
+            if made:
+                run.log.info("%s: %d links taken from the manual map", run.pair.full_name, made)
+        states.introduce(connection, run.scope)
+        plan_id = plans.open_plan(
+            connection, run.scope, run_id=run.run_id, left_snapshot=left.id, right_snapshot=right.id, keys=keys
+        )
+        sight = _sight(left, right, selective=keys is not None)
+        outcome, hash_ = _decide_all(connection, run, plan_id, keys, sight, force=force)
+        _remember(connection, run, outcome, keys, sight)
+        verdict = judge(run.pair.guard, _facts(connection, run, outcome.counts, left, right))
+        if sight.complete and outcome.counts.nothing_to_do:
+            # A strange snapshot that changes nothing has proved harmless; the next ones are measured by it.
+            snapshots.seal_snapshots(connection, [left.id, right.id])
+        plan = plans.close_plan(
+            connection, run.scope, plan_id, hash_=hash_, counts=outcome.counts, held_reasons=verdict.reasons
+        )
+        # Last, because the lease cannot be renewed while a transaction holds it.
+        leases.fence(connection, run.lease)
+    _tell(run, plan, outcome)
+    return plan
+
+
+def _snapshot(connection: Connection, run: Run, side: snapshots.Side) -> Snapshot:
+    snapshot = snapshots.latest_snapshot(connection, run.scope, side)
+    if snapshot is None:
+        raise SnapshotUnsealed(f"{run.pair.full_name}: the {side} side was never read; run a full reconcile first")
+    return snapshot
+
+
+def _sight(left: Snapshot, right: Snapshot, *, selective: bool) -> Sight:
+    return Sight(selective=selective, complete=left.complete and right.complete, sealed=left.sealed and not selective)
+
+
+def _decide_all(
+    connection: Connection, run: Run, plan_id: int, keys: Sequence[str] | None, sight: Sight, *, force: bool
+) -> tuple[_Outcome, str]:
+    outcome, digest = _Outcome(), PlanHash(run.pair.name, run.pair.scope)
+    decisions = _decisions(connection, run, keys, sight, force=force)
+    changes = (change for decision in decisions if (change := _sort(decision, outcome)) is not None)
+    while batch := list(islice(changes, BATCH)):
+        for change in batch:
+            digest.add(change)
+            outcome.counts.add(change, state_field=run.pair.state_field)
+        plans.add_changes(connection, plan_id, batch)
+    return outcome, digest.hex
+
+
+def _decisions(
+    connection: Connection, run: Run, keys: Sequence[str] | None, sight: Sight, *, force: bool
+) -> Iterator[Decision]:
+    # A cursor of its own: the changes are stored over the same connection while the rows are still coming.
+    rows = connection.execute(
+        text(statement("diff")),
+        {"scope_id": run.scope.id, "keys": None if keys is None else list(keys), "force": force},
+        execution_options={"yield_per": BATCH},
+    )
+    # The database's clock, by which retries and quiet times were set.
+    now = connection.execute(text("SELECT now()")).scalar_one()
+    for row in rows:
+        yield decide(row, run.pair, sight, now=now, force=force)
+
+
+def _sort(decision: Decision, outcome: _Outcome) -> Change | None:
+    match decision:
+        case Planned(change, drift):
+            outcome.undecided.append(change.key)
+            outcome.counts.drifted += drift
+            if change.action is not Action.CREATE or drift:
+                outcome.drifted.append((change.key, change.reason))
+            return change
+        case LeftAlone() as left_alone:
+            outcome.undecided.append(left_alone.key)
+            outcome.left_alone.append(left_alone)
+            if left_alone.why != "waiting":
+                outcome.at_rest.append(left_alone.key)
+            if left_alone.why == "blocked":
+                outcome.drifted.append((left_alone.key, left_alone.reason))
+            if left_alone.reason:
+                outcome.explained.append((left_alone.key, left_alone.reason))
+            setattr(outcome.counts, left_alone.why, getattr(outcome.counts, left_alone.why) + 1)
+        case Undecided(key):
+            outcome.undecided.append(key)
+            outcome.at_rest.append(key)
+        case Found(key, finding):
+            outcome.findings.append(finding)
+            if key is not None:
+                outcome.undecided.append(key)
+                outcome.at_rest.append(key)
+                outcome.explained.append((key, finding.detail))
+            if finding.kind == ORPHAN:
+                outcome.counts.orphans += 1
+            else:
+                outcome.counts.conflicts += 1
+        case Agreed() as agreed:
+            outcome.agreed.append(agreed)
+    return None
+
+
+def _remember(connection: Connection, run: Run, outcome: _Outcome, keys: Sequence[str] | None, sight: Sight) -> None:
+    for agreed in outcome.agreed:
+        base.put_link(
+            connection,
+            run.scope,
+            left_key=agreed.key,
+            right_key=agreed.right_key,
+            natural_key=agreed.natural_key,
+            left=agreed.left,
+            right=agreed.right,
+            linked_by="adopt",
+        )
+    for item in outcome.left_alone:
+        if item.why == "invalid":
+            _bury(connection, run, item)
+    states.unschedule(connection, run.scope, outcome.at_rest)
+    newly = states.mark_drifted(connection, run.scope, outcome.drifted)
+    states.explain(connection, run.scope, outcome.explained)
+    states.mark_agreed(connection, run.scope, outcome.undecided, keys)
+    states.settle_gone(connection, run.scope)
+    findings.replace_findings(connection, run.scope, outcome.findings, keys=keys, orphans=sight.sealed)
+    for key in states.resolve_letters(connection, run.scope):
+        run.log.info("%s: the dead letter of %s is resolved: both sides agree again", run.pair.full_name, key)
+    prefix = run.pair.metric_prefix
+    if newly:
+        metrics.count(connection, run.scope, f"{prefix}_drift_detected", newly)
+    if keys is None:
+        metrics.count(connection, run.scope, f"{prefix}_reconciliations")
+
+
+def _bury(connection: Connection, run: Run, item: LeftAlone) -> None:
+    """A record that cannot be mapped cannot be written either: retrying would only repeat the refusal."""
+    state = states.find_state(connection, run.scope, item.key)
+    if state is not None and state.state is State.DEAD_LETTERED and state.last_error == item.reason:
+        return
+    if state is not None and state.state is State.DEAD_LETTERED:
+        states.reprocess(connection, run.scope, [item.key], "a new reason at the source")
+    states.fail(connection, run.scope, item.key, item.reason, counted=True, retry_seconds=None)
+    payload = fingerprint({"key": item.key, "reason": item.reason}).hex()
+    states.bury(connection, run.scope, item.key, action="map", payload_hash=payload, plan_hash=None)
+    ledger.dead_lettered(connection, run, item.key, item.reason, attempts=1)
+
+
+def _facts(connection: Connection, run: Run, counts: PlanCounts, left: Snapshot, right: Snapshot) -> GuardFacts:
+    unsealed = [f"{run.pair.peers[0]}: {why}" for why in left.unsealed]
+    unsealed += [f"{run.pair.peers[1]}: {why}" for why in right.unsealed]
+    return GuardFacts(
+        linked=base.count_linked(connection, run.scope) + counts.adopted,
+        destructive=counts.destructive,
+        changes=counts.changes,
+        unsealed=tuple(unsealed),
+    )
+
+
+def _tell(run: Run, plan: StoredPlan, outcome: _Outcome) -> None:
+    counts = outcome.counts
+    run.log.info(
+        "%s: plan %s: %d to create, %d to update, %d to link, %d to retire; left alone: %d orphans, %d conflicts, "
+        "%d withheld, %d invalid, %d waiting, %d dead letters, %d waiting for a person",
+        run.pair.full_name,
+        plan.hash[:12],
+        counts.create,
+        counts.update,
+        counts.adopt,
+        counts.retire,
+        counts.orphans,
+        counts.conflicts,
+        counts.withheld,
+        counts.invalid,
+        counts.waiting,
+        counts.dead_lettered,
+        counts.blocked,
+    )
+    for reason in plan.held_reasons:
+        run.log.warning("%s: plan %s is held: %s", run.pair.full_name, plan.hash[:12], reason)

@@ -1,0 +1,100 @@
+"""What every step of a run shares: the database, the pair, the lease, and where to tell the story."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from sync_pipelines.core.errors import LeaseLost
+from sync_pipelines.engine.ports import Pair
+from sync_pipelines.engine.tasks import in_thread
+from sync_pipelines.store import leases
+from sync_pipelines.store.leases import Lease
+from sync_pipelines.store.scopes import Scope, ensure_scope
+
+LEASE_SECONDS = 60.0
+"""A killed run blocks its scope for at most this long; a living one renews at a third of it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's work on one scope, under its lease.
+
+    Attributes:
+        engine: the store's database.
+        pair: the two sides.
+        scope: the scope in the database.
+        run_id: id of the run, for people and for Dagster.
+        log: where the story of the run goes.
+        lease: fencing token; every transaction that writes checks it.
+    """
+
+    engine: Engine
+    pair: Pair
+    scope: Scope
+    run_id: str
+    log: logging.Logger
+    lease: Lease
+
+
+@asynccontextmanager
+async def working_on(
+    engine: Engine, pair: Pair, run_id: str, log: logging.Logger, *, lease_seconds: float = LEASE_SECONDS
+) -> AsyncIterator[Run]:
+    """Hold the scope's lease for the time of the block and keep renewing it.
+
+    Raises:
+        LeaseHeld: another run works on the scope.
+        LeaseLost: the lease was taken over while we worked; the block is cancelled.
+    """
+    with engine.begin() as connection:
+        scope = ensure_scope(connection, pair.name, pair.scope)
+        lease = leases.take(connection, scope.lease, run_id, lease_seconds)
+    owner = asyncio.current_task()
+    assert owner is not None
+    lost: list[LeaseLost] = []
+    keeper = asyncio.create_task(_keep(engine, lease, lease_seconds, owner, lost, log))
+    try:
+        yield Run(engine, pair, scope, run_id, log, lease)
+    except asyncio.CancelledError:
+        if lost and not owner.uncancel():
+            raise lost[0] from None
+        raise
+    finally:
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+        with engine.begin() as connection:
+            leases.release(connection, lease)
+
+
+async def _keep(
+    engine: Engine,
+    lease: Lease,
+    seconds: float,
+    owner: asyncio.Task[object],
+    lost: list[LeaseLost],
+    log: logging.Logger,
+) -> None:
+    while True:
+        await asyncio.sleep(seconds / 3)
+        try:
+            await in_thread(_renew, engine, lease, seconds)
+        except LeaseLost as error:
+            lost.append(error)
+            owner.cancel()
+            return
+        except SQLAlchemyError as error:
+            # There is time for two more attempts before the lease runs out, and the fence guards every write.
+            log.warning("the lease on %s could not be renewed: %s", lease.name, type(error).__name__)
+
+
+def _renew(engine: Engine, lease: Lease, seconds: float) -> None:
+    with engine.begin() as connection:
+        leases.renew(connection, lease, seconds)

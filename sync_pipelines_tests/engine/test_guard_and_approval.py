@@ -1,0 +1,185 @@
+"""Plans that take away too much wait for a person, who lets exactly one of them through, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from sync_pipelines.core.errors import PlanRefused
+from sync_pipelines.core.guard import GuardLimits
+from sync_pipelines_tests.engine.worlds import World
+
+
+def _ten_linked(world: World) -> None:
+    world.fill(10)
+    world.reconcile()
+
+
+def test_given_a_fifth_of_the_records_gone_they_are_retired_unasked(world: World) -> None:
+    _ten_linked(world)
+    world.left.remove("k01", "k02")
+
+    assert world.writes_of(world.reconcile) == {"retire": 2}
+
+
+def test_given_more_than_a_fifth_gone_the_plan_is_held_with_its_numbers_and_nothing_is_written(world: World) -> None:
+    _ten_linked(world)
+    world.left.remove("k01", "k02", "k03")
+    world.left.put("k04", name="new")
+
+    result = world.reconcile()
+
+    assert (result.plan.state, result.applied) == ("held", None)
+    assert result.plan.held_reasons == (
+        "3 of 10 linked records (30.0 %) would be retired or archived; the limit is 20 %",
+    )
+    assert world.right.writes == 20
+    assert world.reconcile().plan.hash == result.plan.hash
+
+
+def test_given_an_empty_source_the_plan_is_held_whatever_the_limits(world: World) -> None:
+    world.policies["guard"] = GuardLimits(ignore_up_to=100)
+    _ten_linked(world)
+    world.left.rows.clear()
+
+    result = world.reconcile()
+
+    assert result.plan.state == "held"
+    assert "the listing is empty, the last one had 10 records" in result.plan.held_reasons[0]
+    assert world.reconcile().plan.state == "held"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_given_another_account_behind_a_side_any_change_is_held(world: World, side: str) -> None:
+    _ten_linked(world)
+    getattr(world, side).identity = "somebody else"
+    world.left.put("k01", name="new")
+
+    result = world.reconcile()
+
+    assert result.plan.state == "held"
+    assert "the scope changed from" in result.plan.held_reasons[0]
+    world.approve(result.plan.hash)
+    assert world.agrees()
+    world.left.put("k01", name="newer")
+    assert world.reconcile().plan.state == "applied" or world.agrees()
+
+
+def test_given_an_empty_target_nothing_is_created_again_unasked(world: World) -> None:
+    _ten_linked(world)
+    world.right.rows.clear()
+
+    assert world.reconcile().plan.state == "held"
+    assert world.right.writes == 20
+
+
+def test_given_both_sides_empty_all_of_a_sudden_no_link_is_forgotten_unasked(world: World) -> None:
+    _ten_linked(world)
+    kept = dict(world.left.rows), dict(world.right.rows)
+    world.left.rows.clear()
+    world.right.rows.clear()
+
+    assert world.reconcile().plan.state == "held"
+    assert len(world.links()) == 10
+    world.left.rows, world.right.rows = kept
+    assert world.writes_of(world.reconcile) == {}
+
+
+def test_given_an_incomplete_source_a_suspicious_target_is_not_accepted_by_the_way(world: World) -> None:
+    _ten_linked(world)
+    kept = dict(world.right.rows)
+    world.right.rows.clear()
+    world.left.gaps = ["a page vanished"]
+    with pytest.raises(Exception, match="a page vanished"):
+        world.reconcile()
+    world.left.gaps = []
+
+    assert world.reconcile().plan.state == "held"
+    world.right.rows = kept
+    assert world.writes_of(world.reconcile) == {}
+
+
+def test_given_an_approval_that_plan_goes_through_exactly_once(world: World) -> None:
+    _ten_linked(world)
+    gone = {key: world.left.rows.pop(key) for key in ("k01", "k02", "k03")}
+    held = world.reconcile().plan
+
+    result = world.approve(held.hash[:12])
+
+    assert result.applied is not None
+    assert result.applied.actions == {"retire": 3}
+    assert result.plan.approved_by == "ada"
+    with pytest.raises(PlanRefused, match="was applied already; an approval lets a plan through once"):
+        world.approve(held.hash)
+
+    world.left.rows |= gone
+    world.reconcile()
+    world.left.remove(*gone)
+    again = world.reconcile().plan
+    assert again.state == "held"
+    assert world.right.sent["retire"] == 3
+
+
+def test_given_an_approval_whose_run_was_killed_the_next_run_carries_the_same_plan_out(world: World) -> None:
+    _ten_linked(world)
+    world.left.remove("k01", "k02", "k03")
+    held = world.reconcile().plan
+    world.sql("UPDATE sync.plan SET state = 'approved', approved_by = 'ada' WHERE id = :id", id=held.id)
+
+    assert world.writes_of(world.reconcile) == {"retire": 3}
+
+
+def test_given_an_approved_plan_whose_records_moved_those_are_left_as_stale(world: World) -> None:
+    _ten_linked(world)
+    world.left.remove("k01", "k02", "k03")
+    held = world.reconcile().plan
+    world.right.put(world.links()["k02"], name="still in use")
+
+    result = world.approve(held.hash)
+
+    assert result.applied is not None
+    assert result.applied.outcomes == {"applied": 2, "stale": 1}
+    assert world.right.rows[world.links()["k02"]].content["state"] == "active"
+
+
+def test_given_a_plan_that_is_not_held_an_approval_is_refused(world: World) -> None:
+    world.fill(2)
+    plan = world.reconcile(plan_only=True).plan
+
+    with pytest.raises(PlanRefused, match="it needs no approval"):
+        world.approve(plan.hash)
+    for nonsense in ("ffffffffffff", "abc", "not a hash", "%"):
+        with pytest.raises(PlanRefused):
+            world.approve(nonsense)
+    assert world.right.writes == 0
+
+
+def test_given_records_that_came_back_a_held_plan_is_superseded(world: World) -> None:
+    _ten_linked(world)
+    gone = {key: world.left.rows.pop(key) for key in ("k01", "k02", "k03")}
+    held = world.reconcile().plan
+    world.left.rows |= gone
+    world.reconcile()
+
+    with pytest.raises(PlanRefused, match="superseded"):
+        world.approve(held.hash)
+
+
+def test_given_updates_that_archive_they_count_as_destructive(world: World) -> None:
+    world.policies["destructive"] = lambda before, after: after["state"] == "archived"
+    _ten_linked(world)
+    for key in ("k01", "k02", "k03"):
+        world.left.put(key, state="archived")
+
+    result = world.reconcile()
+
+    assert result.plan.state == "held"
+    assert result.plan.counts["destructive"] == 3
+    assert result.plan.counts["state_changes"] == 3
+
+
+def test_given_a_guard_that_is_off_nothing_is_held(world: World) -> None:
+    world.policies["guard"] = GuardLimits(enabled=False)
+    _ten_linked(world)
+    world.left.remove(*list(world.left.rows)[:9])
+
+    assert world.writes_of(world.reconcile) == {"retire": 9}
