@@ -1,0 +1,1 @@
+"""Dagster building blocks shared by all pipelines."""
