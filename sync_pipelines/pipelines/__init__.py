@@ -1,0 +1,1 @@
+"""One package per pair of systems."""

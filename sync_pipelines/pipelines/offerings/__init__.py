@@ -1,0 +1,1 @@
+"""VirtEngine marketplace offerings kept in agreement with a Waldur marketplace."""

@@ -1,0 +1,322 @@
+"""A connection of the offerings pipeline: one provider on a chain, and the Waldur customer that sells for it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from sync_pipelines.core.guard import GuardLimits
+from sync_pipelines.core.retry import RetryPolicy
+from sync_pipelines.settings import NamedConnection, OptionalSecretReference, Secret, SecretReference, Strict
+
+ENVIRONMENT = {
+    "enabled": "VIRTENGINE_WALDUR_OFFERING_SYNC_ENABLED",
+    "interval": "VIRTENGINE_WALDUR_OFFERING_SYNC_INTERVAL",
+    "max_retries": "VIRTENGINE_WALDUR_OFFERING_SYNC_MAX_RETRIES",
+    "waldur.customer_uuid": "VIRTENGINE_WALDUR_CUSTOMER_UUID",
+    "category_map": "VIRTENGINE_WALDUR_CATEGORY_MAP",
+    "offering_map": "VIRTENGINE_WALDUR_OFFERING_MAP",
+}
+"""The guide's variables: each is the default of a field that a connection leaves out."""
+
+STATE_FILE_VARIABLE = "VIRTENGINE_WALDUR_OFFERING_SYNC_STATE_FILE"
+"""The guide's state file: its links are taken over where neither the file nor a variable names an offering map."""
+
+INTERVALS = tuple(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440))
+"""Reconcile intervals in seconds that a cron schedule can express evenly."""
+
+LARGEST_DENOMINATOR = 10**18
+"""Tokens with more decimals do not exist; Waldur itself keeps ten."""
+
+
+def _http_url(value: str) -> str:
+    text = value.strip()
+    # A misspelled URL may carry a password: it is not repeated.
+    if "@" in text:
+        raise ValueError("credentials do not belong into a URL; use the token fields")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not an http(s) URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"{text!r} is not an http(s) URL, such as https://host.example:26657")
+    if parts.query or parts.fragment or any(character.isspace() for character in text):
+        raise ValueError(f"{text!r} has a query, a fragment or blanks; give the address only")
+    return text.rstrip("/")
+
+
+def _uuid_hex(value: object) -> str:
+    # YAML reads a uuid without letters, or with one "e", as a number.
+    hint = "" if isinstance(value, str) else "; put it in quotes"
+    try:
+        return uuid.UUID(str(value)).hex
+    except ValueError:
+        raise ValueError(f"{value!r} is not a UUID{hint}") from None
+
+
+def _hex_bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        return bytes.fromhex(value if isinstance(value, str) else "not text")
+    except ValueError:
+        raise ValueError(f"{value!r} is not a text of hex digits, such as '01' (in quotes)") from None
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+UuidHex = Annotated[str, BeforeValidator(_uuid_hex)]
+Whole = Annotated[int, BeforeValidator(_number)]
+"""A whole number; ``true`` and ``false`` are none, although Python counts them as 1 and 0."""
+
+
+class Limits(Strict):
+    """How hard a peer may be asked: over all runs together."""
+
+    requests_per_second: float | None = Field(default=None, gt=0)
+    burst: Whole = Field(default=10, ge=1)
+
+
+class Chain(Strict):
+    """The chain's node.
+
+    Attributes:
+        rpc_url: CometBFT RPC, e.g. ``http://localhost:26657``.
+        chain_id: network the node must be on.
+        store, key_prefix, event_type: where offerings lie and what their events are called.
+        events_from: ``block_results`` reads every block; ``tx_search`` asks the node's index, quicker over long, quiet
+            ranges, on nodes that keep one.
+        window: blocks in one partition of chain events.
+    """
+
+    rpc_url: HttpUrl
+    chain_id: str = Field(pattern=r"^[^:\s]+$")
+    store: str = "mktplace"
+    key_prefix: Annotated[bytes, BeforeValidator(_hex_bytes)] = b"\x01"
+    event_type: str = "marketplace_event"
+    events_from: Literal["block_results", "tx_search"] = "block_results"
+    window: Whole = Field(default=100, ge=1, le=10_000)
+    limits: Limits = Limits()
+
+
+class Waldur(Strict):
+    """The Waldur server.
+
+    Attributes:
+        url: server root, e.g. ``https://waldur.example``; a trailing ``/api`` is accepted.
+        token: of an owner of the customer.
+        staff_token: publishes offerings and edits published names; without it these wait for a person.
+        owner_may_publish: the owner's role may publish by itself (Waldur 8 with such a role).
+        customer_uuid: the organization that sells the offerings.
+    """
+
+    url: HttpUrl
+    token: SecretReference
+    staff_token: OptionalSecretReference = None
+    owner_may_publish: bool = False
+    customer_uuid: UuidHex
+    offering_type: str = "Marketplace.Basic"
+    limits: Limits = Limits()
+
+    @field_validator("url")
+    @classmethod
+    def _without_api(cls, value: str) -> str:
+        return value.removesuffix("/api")
+
+    @field_validator("token", "staff_token")
+    @classmethod
+    def _fits_a_header(cls, value: Secret | None) -> Secret | None:
+        # The HTTP library would quote a token that it cannot send in its error.
+        if value is not None and not all("!" <= character <= "~" for character in value.reveal()):
+            raise ValueError("has blanks, line breaks or letters that no token has; check where it comes from")
+        return value
+
+
+class Guard(Strict):
+    """Limits of the guard; see ``core.guard.GuardLimits``."""
+
+    enabled: bool = True
+    max_fraction: Decimal = Field(default=Decimal("0.2"), ge=0, le=1)
+    max_count: Whole = Field(default=500, ge=0)
+    ignore_up_to: Whole = Field(default=0, ge=0)
+
+    @property
+    def limits(self) -> GuardLimits:
+        """Return the limits as the core knows them."""
+        return GuardLimits(self.enabled, self.max_fraction, self.max_count, self.ignore_up_to)
+
+
+class OfferingsConnection(NamedConnection):
+    """One provider's offerings.
+
+    Attributes:
+        provider: address of the provider on the chain.
+        category_map: chain category -> Waldur category uuid, or the path of a JSON file with that.
+        currency_denominator: smallest units in one unit of currency; a number, or one per denomination.
+        interval: seconds between full reconciles.
+        max_retries: retries before a record is dead-lettered.
+        retire: archive offerings in Waldur that are gone from the chain (``false``: only report them).
+        offering_map: a hand-made map, offering id -> Waldur uuid, taken over once.
+    """
+
+    variables: ClassVar[Mapping[str, str]] = ENVIRONMENT
+    enabled: bool = True
+    provider: str = Field(pattern=r"^[A-Za-z0-9]+$")
+    chain: Chain
+    waldur: Waldur
+    category_map: Mapping[str, UuidHex]
+    currency_denominator: int | Mapping[str, int] = 1_000_000
+    interval: Whole = 300
+    max_retries: Whole = Field(default=5, ge=0)
+    retry_base_seconds: float = Field(default=30, gt=0)
+    retry_cap_seconds: float = Field(default=3600, gt=0)
+    guard: Guard = Guard()
+    retire: bool = True
+    in_flight: Whole = Field(default=4, ge=1, le=8)
+    offering_map: Mapping[str, UuidHex] = Field(default_factory=dict)
+
+    @classmethod
+    def clash(cls, connections: Sequence[Self]) -> str | None:
+        """Refuse two connections for the same offerings: each would create what the other has not linked."""
+        targets = Counter((c.provider, c.waldur.url, c.waldur.customer_uuid) for c in connections)
+        (target, number), *_ = targets.most_common(1) or [(("", "", ""), 0)]
+        if number < 2:
+            return None
+        names = [c.name for c in connections if (c.provider, c.waldur.url, c.waldur.customer_uuid) == target]
+        return (
+            f"{' and '.join(names)} bring offerings of provider {target[0]} to the same Waldur customer {target[2]}; "
+            "they would work against each other: remove one"
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_guide(cls, values: Any, info: ValidationInfo) -> Any:
+        if not isinstance(values, dict):
+            raise ValueError("a connection is a mapping that starts with 'name:'")
+        context = info.context or {}
+        environment: Mapping[str, str] = context.get("environment", {})
+        values = dict(values)
+        for place, variable in ENVIRONMENT.items():
+            group, _, field = place.rpartition(".")
+            into = values.get(group) if group else values
+            if not environment.get(variable) or not isinstance(into, dict) or field in into:
+                continue
+            if group:
+                values[group] = into | {field: environment[variable]}
+            else:
+                values[field] = environment[variable]
+        state_file = environment.get(STATE_FILE_VARIABLE)
+        if state_file and _path(state_file, info).is_file():
+            values.setdefault("offering_map", state_file)
+        return values
+
+    @field_validator("category_map", "offering_map", mode="before")
+    @classmethod
+    def _from_file(cls, value: object, info: ValidationInfo) -> object:
+        return _map_of_file(_path(value, info)) if isinstance(value, str) else value
+
+    @field_validator("category_map")
+    @classmethod
+    def _lower_case(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        if not value:
+            raise ValueError("is empty; it maps chain categories (compute, storage, ...) to Waldur category UUIDs")
+        lowered = {category.lower(): category_uuid for category, category_uuid in value.items()}
+        if len(lowered) < len(value):
+            raise ValueError("names a category twice, in upper and in lower case; remove one")
+        return lowered
+
+    @field_validator("currency_denominator", mode="before")
+    @classmethod
+    def _divides_prices(cls, value: object) -> object:
+        if isinstance(value, Mapping) and not value:
+            raise ValueError("is empty; it maps denominations (uvirt, ...) to how many make one of the currency")
+        for number in value.values() if isinstance(value, Mapping) else [value]:
+            if isinstance(number, bool) or not isinstance(number, int):
+                raise ValueError(f"{number!r} is not a whole number; use 1000000 for a currency with six decimals")
+            if number < 1:
+                raise ValueError(f"{number} cannot divide a price; use 1000000 for a currency with six decimals")
+            if not _is_decimal(number) or number > LARGEST_DENOMINATOR:
+                raise ValueError(f"{number} gives prices with too many decimals; use a power of ten up to 10^18")
+        return value
+
+    @field_validator("interval")
+    @classmethod
+    def _schedulable(cls, value: int) -> int:
+        if value not in INTERVALS:
+            raise ValueError(f"{value} s cannot be scheduled evenly; use one of {', '.join(map(str, INTERVALS))}")
+        return value
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Return the retry policy as the core knows it."""
+        return RetryPolicy(self.retry_base_seconds, self.retry_cap_seconds, self.max_retries)
+
+    def denominator(self, denomination: str) -> int:
+        """Return how many of the smallest units make one of the currency.
+
+        Raises:
+            ValueError: the connection does not say.
+        """
+        if isinstance(self.currency_denominator, int):
+            return self.currency_denominator
+        try:
+            return self.currency_denominator[denomination]
+        except KeyError:
+            raise ValueError(
+                f"no currency_denominator for {denomination!r}; add it to the connection {self.name!r}"
+            ) from None
+
+
+def _is_decimal(number: int) -> bool:
+    for factor in (2, 5):
+        while number % factor == 0:
+            number //= factor
+    return number == 1
+
+
+def _path(name: str, info: ValidationInfo) -> Path:
+    """Return a path of the connections file, which is relative to its folder."""
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / Path(name).expanduser()
+
+
+def _map_of_file(path: Path) -> dict[str, str]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} must hold a JSON object that maps names to UUIDs")
+    uuids = {}
+    for name, value in _links_of(document).items():
+        try:
+            uuids[name] = _uuid_hex(value)
+        except ValueError as error:
+            raise ValueError(f"{path}: {name}: {error}") from None
+    return uuids
+
+
+def _links_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Accept the guide's state file where a plain map is expected: its records carry the same links."""
+    records = document.get("records")
+    if not isinstance(records, dict):
+        return document
+    return {
+        name: row["waldur_uuid"] for name, row in records.items() if isinstance(row, dict) and row.get("waldur_uuid")
+    }

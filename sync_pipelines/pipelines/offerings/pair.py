@@ -1,0 +1,134 @@
+"""Opens a connection: the transports of both peers with their limits, and the pair that the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.engine.ports import Pair
+from sync_pipelines.pipelines.offerings import mapping
+from sync_pipelines.pipelines.offerings.connection import Limits, OfferingsConnection
+from sync_pipelines.pipelines.offerings.reader import ChainReader
+from sync_pipelines.pipelines.offerings.writer import WaldurTarget
+from sync_pipelines.settings import Secret
+from sync_pipelines.store.peers import PeerGate, PeerLimits
+from sync_pipelines.systems.cometbft.source import ChainSource
+from sync_pipelines.systems.transport import Transport
+from sync_pipelines.systems.waldur.client import WaldurClient
+from sync_pipelines.systems.waldur.session import waldur_transport
+
+NAME = "offerings"
+METRIC_PREFIX = "offering_sync"
+
+
+@dataclass(frozen=True)
+class OpenConnection:
+    """A connection whose peers can be talked to.
+
+    Attributes:
+        transports: for the time that each peer took.
+    """
+
+    connection: OfferingsConnection
+    pair: Pair
+    chain: ChainSource
+    waldur: WaldurClient
+    transports: tuple[Transport, ...]
+
+    @property
+    def peer_seconds(self) -> dict[str, float]:
+        """Seconds spent waiting for each peer."""
+        seconds: dict[str, float] = {}
+        for transport in self.transports:
+            seconds[transport.peer] = round(seconds.get(transport.peer, 0.0) + transport.stats.total_seconds, 3)
+        return seconds
+
+    @property
+    def peer_requests(self) -> dict[str, int]:
+        """Requests sent to each peer."""
+        requests: dict[str, int] = {}
+        for transport in self.transports:
+            requests[transport.peer] = requests.get(transport.peer, 0) + sum(transport.stats.requests.values())
+        return requests
+
+
+@asynccontextmanager
+async def open_connection(connection: OfferingsConnection, engine: Engine) -> AsyncIterator[OpenConnection]:
+    """Open both peers of a connection for the time of the block."""
+    async with AsyncExitStack() as stack:
+        chain_transport = await stack.enter_async_context(chain_transport_of(connection, engine))
+        redactor = Redactor(_secrets(connection))
+        waldur = connection.waldur
+        gate = _gate(engine, waldur.limits)
+        owner = await stack.enter_async_context(
+            waldur_transport(waldur.url, waldur.token.reveal(), throttle=gate, redactor=redactor)
+        )
+        staff = None
+        if waldur.staff_token is not None:
+            staff = await stack.enter_async_context(
+                waldur_transport(waldur.url, waldur.staff_token.reveal(), throttle=gate, redactor=redactor)
+            )
+        client = WaldurClient(owner, staff, owner_may_publish=waldur.owner_may_publish)
+        chain = chain_of(connection, chain_transport)
+        yield OpenConnection(
+            connection=connection,
+            pair=_pair(connection, chain, client),
+            chain=chain,
+            waldur=client,
+            transports=tuple(transport for transport in (chain_transport, owner, staff) if transport is not None),
+        )
+
+
+def chain_transport_of(connection: OfferingsConnection, engine: Engine) -> Transport:
+    """Return the transport to the chain's node, to be entered by the caller."""
+    return Transport("chain", connection.chain.rpc_url, throttle=_gate(engine, connection.chain.limits))
+
+
+def chain_of(connection: OfferingsConnection, transport: Transport) -> ChainSource:
+    """Return the chain over an open transport."""
+    chain = connection.chain
+    return ChainSource(
+        transport,
+        chain_id=chain.chain_id,
+        store_name=chain.store,
+        key_prefix=chain.key_prefix,
+        event_type=chain.event_type,
+    )
+
+
+def _pair(connection: OfferingsConnection, chain: ChainSource, client: WaldurClient) -> Pair:
+    return Pair(
+        name=NAME,
+        scope=connection.name,
+        left=ChainReader(chain, connection),
+        right=WaldurTarget(client, connection),
+        peers=("chain", "waldur"),
+        guard=connection.guard.limits,
+        retry=connection.retry,
+        state_field="state",
+        alike=mapping.alike,
+        # Waldur cleans HTML in ways that are its own; what it shows after a write is what counts.
+        lenient_fields=frozenset({"description"}),
+        blocked=mapping.blocked(client.can_publish),
+        not_creatable=mapping.not_creatable,
+        destructive=mapping.destructive,
+        retires=connection.retire,
+        in_flight=connection.in_flight,
+        audit_names=("offering_id", "waldur_uuid", "provider_address"),
+        audit_scope=connection.provider,
+        metric_prefix=METRIC_PREFIX,
+        known_links=connection.offering_map,
+    )
+
+
+def _gate(engine: Engine, limits: Limits) -> PeerGate:
+    return PeerGate(engine, PeerLimits(rate=limits.requests_per_second, burst=limits.burst))
+
+
+def _secrets(connection: OfferingsConnection) -> list[str]:
+    tokens = (connection.waldur.token, connection.waldur.staff_token)
+    return [token.reveal() for token in tokens if isinstance(token, Secret)]

@@ -1,0 +1,111 @@
+"""Real Dagster services for tests: the webserver and the daemon on the shipped dagster.yaml and workspace.yaml."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+PROJECT = Path(__file__).parents[2]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Services:
+    """A running webserver and daemon."""
+
+    url: str
+    environment: dict[str, str]
+    logs: Path
+
+    def query(self, document: str, **variables: Any) -> Any:
+        """Ask the webserver's GraphQL API."""
+        answer = httpx.post(f"{self.url}/graphql", json={"query": document, "variables": variables}, timeout=60)
+        body = answer.raise_for_status().json()
+        assert "errors" not in body, body["errors"]
+        return body["data"]
+
+    def story(self) -> str:
+        """Return the ends of the services' logs, for the message of a failing test."""
+        return "\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.iterdir()))
+
+
+def wait_for(look: Callable[[], _T], *, seconds: float, what: str, services: Services | None = None) -> _T:
+    """Look until something true is seen.
+
+    Raises:
+        AssertionError: it was not seen in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}\n{services.story() if services else ''}")
+        time.sleep(0.5)
+    return seen
+
+
+@contextmanager
+def running_services(folder: Path, environment: dict[str, str]) -> Iterator[Services]:
+    """Run both services until the block ends.
+
+    Arguments:
+        folder: for logs and the project's data (``SYNC_HOME``).
+        environment: added to this process's own.
+    """
+    logs = folder / "logs"
+    logs.mkdir()
+    port = _free_port()
+    full = os.environ | {"SYNC_HOME": str(folder / "home"), "DAGSTER_HOME": str(PROJECT)} | environment
+    scripts = Path(sys.executable).parent
+    commands = {
+        "webserver": [str(scripts / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port)],
+        "daemon": [str(scripts / "dagster-daemon"), "run"],
+    }
+    processes = [_start(command, full, logs / f"{name}.log") for name, command in commands.items()]
+    services = Services(f"http://127.0.0.1:{port}", full, logs)
+    try:
+        wait_for(lambda: _answers(services.url), seconds=90, what="the webserver answers", services=services)
+        yield services
+    finally:
+        for process in processes:
+            _end(process)
+
+
+def _start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a service and the code servers and runs it started: its whole process group."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/server_info", timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
