@@ -125,7 +125,7 @@ def connections_path(environment: Mapping[str, str] = os.environ) -> Path | None
         if not path.is_file():
             raise ConfigurationError(
                 f"{CONNECTIONS_VARIABLE}={named}: there is no such file; correct the variable or create the file "
-                "(connections.example.yaml shows the format)"
+                "(deploy/connections.example.yaml shows the format)"
             )
         return path.resolve()
     path = Path(DEFAULT_CONNECTIONS)

@@ -21,13 +21,14 @@ from sqlalchemy import Engine
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.plan import preview
 from sync_pipelines.engine.apply import Applied, apply
+from sync_pipelines.engine.attempt import Outcome
 from sync_pipelines.engine.compare import compare
 from sync_pipelines.engine.context import working_on
 from sync_pipelines.engine.extract import extract
 from sync_pipelines.engine.reconcile import approve
 from sync_pipelines.orchestration import metadata
 from sync_pipelines.orchestration.resources import Mode, RunOptions
-from sync_pipelines.orchestration.spec import ReconcilePipeline
+from sync_pipelines.orchestration.spec import OpenPair, ReconcilePipeline
 from sync_pipelines.store import findings, plans, states
 from sync_pipelines.store.findings import ORPHAN
 from sync_pipelines.store.plans import StoredPlan
@@ -104,10 +105,21 @@ async def _extract(
 ) -> tuple[Snapshot, float, int]:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log) as run,
     ):
         taken = await extract(run, side, options.selected)
+        _tell_peers(context, opened)
         return taken, round(sum(opened.peer_seconds.values()), 3), sum(opened.peer_requests.values())
+
+
+def _tell_peers(context: AssetExecutionContext, opened: OpenPair) -> None:
+    spent = ", ".join(
+        f"{peer} {seconds:.2f} s in {opened.peer_requests[peer]} requests"
+        for peer, seconds in opened.peer_seconds.items()
+        if opened.peer_requests[peer]
+    )
+    if spent:
+        context.log.info("time at the peers: %s", spent)
 
 
 def _sealed(snapshot: Snapshot, options: RunOptions) -> AssetCheckResult:
@@ -147,9 +159,7 @@ def _plan(pipeline: ReconcilePipeline) -> AssetsDefinition:
             AssetCheckSpec("conflicts", asset=key, description="Every record can be matched without guessing."),
         ],
     )
-    def plan(
-        context: AssetExecutionContext, store: ResourceParam[Engine], options: RunOptions
-    ) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
+    def plan(context: AssetExecutionContext, store: ResourceParam[Engine], options: RunOptions) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
         made = asyncio.run(_make_plan(context, pipeline, store, options))
         with store.begin() as connection:
             shown = list(islice(plans.changes(connection, made.id), PREVIEWED_CHANGES))
@@ -168,10 +178,10 @@ async def _make_plan(
 ) -> StoredPlan:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log) as run,
     ):
         if options.approve:
-            return approve(run, options.approve, context.run_tags.get("user", "the Launchpad"))
+            return approve(run, options.approve, context.run.tags.get("user", "the Launchpad"))
         return compare(run, options.selected, force=options.force_full)
 
 
@@ -230,15 +240,17 @@ def _applied(pipeline: ReconcilePipeline) -> AssetsDefinition:
     )
     def applied(
         context: AssetExecutionContext, store: ResourceParam[Engine], options: RunOptions
-    ) -> Iterator[MaterializeResult]:  # type: ignore[type-arg]  # Dagster reads the bare name
+    ) -> Iterator[MaterializeResult | AssetCheckResult]:  # type: ignore[type-arg]  # Dagster reads the bare name
+        scope = context.partition_key
         if options.mode is Mode.plan:
             context.log.info("plan mode: nothing is applied")
+            yield from _afterwards(_tally(store, pipeline, scope), stale=0)
             return
         outcome, plan, peers = asyncio.run(_carry_out(context, pipeline, store, options))
-        with store.begin() as connection:
-            tally = states.tally(connection, ensure_scope(connection, pipeline.name, context.partition_key))
+        tally = _tally(store, pipeline, scope)
         yield MaterializeResult(
-            metadata=metadata.of_applied(outcome, plan, tally, peers), check_results=list(_afterwards(tally, outcome))
+            metadata=metadata.of_applied(outcome, plan, tally, peers),
+            check_results=list(_afterwards(tally, stale=outcome.outcomes[Outcome.STALE])),
         )
 
     return applied
@@ -249,28 +261,34 @@ async def _carry_out(
 ) -> tuple[Applied, StoredPlan, dict[str, float]]:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log) as run,
     ):
         with store.begin() as connection:
             plan = (
                 plans.find_plan(connection, options.approve)
                 if options.approve
-                else plans.plan_to_apply(connection, run.scope, context.run_id)
+                else plans.plan_to_apply(connection, run.scope, context.run.run_id)
             )
         outcome = await apply(run, plan)
+        _tell_peers(context, opened)
         return outcome, plan, dict(opened.peer_seconds)
 
 
-def _afterwards(tally: dict[State, int], outcome: Applied) -> Iterator[AssetCheckResult]:
+def _tally(store: Engine, pipeline: ReconcilePipeline, scope: str) -> dict[State, int]:
+    with store.begin() as connection:
+        return states.tally(connection, ensure_scope(connection, pipeline.name, scope))
+
+
+def _afterwards(tally: dict[State, int], *, stale: int) -> Iterator[AssetCheckResult]:
     letters = tally[State.DEAD_LETTERED]
     waiting = {state.value: tally[state] for state in (State.OUT_OF_SYNC, State.FAILED, State.RETRYING) if tally[state]}
     text = ", ".join(f"{number} {state}" for state, number in waiting.items())
     yield AssetCheckResult(
         check_name="converged",
-        passed=not waiting and not outcome.outcomes["stale"],
+        passed=not waiting and not stale,
         severity=WARN,
-        description=text or ("some changes were stale; the next run plans them anew" if waiting else "both sides agree"),
-        metadata={"not_agreed": sum(waiting.values()), "stale": outcome.outcomes["stale"]},
+        description=text or ("some changes were stale; the next run plans them anew" if stale else "both sides agree"),
+        metadata={"not_agreed": sum(waiting.values()), "stale": stale},
     )
     yield AssetCheckResult(
         check_name="dead_letters",
@@ -279,4 +297,3 @@ def _afterwards(tally: dict[State, int], outcome: Applied) -> Iterator[AssetChec
         description=f"{letters} dead letters; see 'sync-pipelines dead-letter list'" if letters else "none",
         metadata={"dead_letters": letters},
     )
-

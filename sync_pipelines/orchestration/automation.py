@@ -69,9 +69,7 @@ def _schedule(pipeline: ReconcilePipeline, job: Job, interval: int, names: list[
         requests = [
             run_request(pipeline, name)
             for name in names
-            if not context.instance.get_runs_count(
-                RunsFilter(tags={SCOPE_TAG: pipeline.tag(name)}, statuses=_WAITING)
-            )
+            if not context.instance.get_runs_count(RunsFilter(tags={SCOPE_TAG: pipeline.tag(name)}, statuses=_WAITING))
         ]
         return requests or SkipReason("every connection still has a run waiting")
 

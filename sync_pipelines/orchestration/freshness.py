@@ -1,4 +1,4 @@
-"""Is every connection reconciled as often as it should be? Checked on its own schedule, as a stopped one cannot tell."""
+"""Is every connection reconciled as often as it should be? A schedule of its own asks: a stopped one cannot tell."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -41,7 +41,10 @@ class RunOptions(ConfigurableResource):  # type: ignore[type-arg]  # it is its o
     """What a reconcile run is asked to do; shown in the Launchpad."""
 
     mode: Mode = Field(default=Mode.apply, description="plan: write the plan and change nothing. apply: carry it out.")
-    chosen: list[str] = Field(default_factory=list, alias="keys", description="Reconcile only these records; empty: all of them.")
+    # Under another name in Python: Dagster copies the model by dict(), which takes "keys" for a mapping's method.
+    chosen: list[str] = Field(
+        default_factory=list, alias="keys", description="Reconcile only these records; empty: all of them."
+    )
     approve: str = Field(
         default="", description="Hash of a held plan (at least 6 digits): let that one plan through, once."
     )

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
+import ssl
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -137,7 +139,7 @@ class Transport:
             # A session cookie next to a token makes some frameworks ask for a CSRF token on writes.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
-            verify=verify,
+            verify=_trusted_certificates() if verify is True else verify,
             # A proxy of the environment cannot reach this machine's loopback.
             trust_env=not _is_loopback(self._base.host),
         )
@@ -338,6 +340,12 @@ def body_excerpt(response: httpx.Response, redactor: Redactor) -> str:
     # Redacted before it is cut: half a secret would not be recognised.
     text = redactor.text(response.content[: 16 * _EXCERPT].decode("utf-8", "replace"))
     return " ".join(text.split())[:_EXCERPT]
+
+
+@cache
+def _trusted_certificates() -> ssl.SSLContext:
+    # Loading them takes some 40 ms, and every run opens several transports.
+    return httpx.create_ssl_context()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +140,21 @@ def test_given_a_run_then_its_events_are_rows_in_postgresql_and_the_ui_serves_th
     answer = world.services.query("query { assetNodes { assetKey { path } } }")
     keys = {"/".join(node["assetKey"]["path"]) for node in answer["assetNodes"]}
     assert {"offerings/chain_snapshot", "offerings/plan", "offerings/applied", "offerings/chain_events"} <= keys
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's package chromium")
+def test_given_a_browser_then_the_asset_graph_is_drawn(world: World, tmp_path: Path) -> None:
+    page = f"{world.services.url}/locations/sync_pipelines/asset-groups/offerings/lineage"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    drawn = subprocess.run(
+        ["chromium", *flags, f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom", page],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    for name in ("chain_offerings", "chain_snapshot", "waldur_snapshot", "plan", "applied", "waldur_offerings"):
+        assert f">{name}<" in drawn
 
 
 def test_given_three_windows_that_nobody_followed_when_backfilled_then_one_run_repairs_them(world: World) -> None:

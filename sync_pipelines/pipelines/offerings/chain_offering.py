@@ -40,6 +40,8 @@ def _amount(value: object) -> int:
 def _text(value: str) -> str:
     if "\x00" in value:
         raise ValueError("contains a NUL character, which Waldur refuses")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("contains half of a surrogate pair, which no UTF-8 text has")
     return value
 
 

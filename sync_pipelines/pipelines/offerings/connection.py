@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -101,6 +100,7 @@ class Chain(Strict):
         events_from: ``block_results`` reads every block; ``tx_search`` asks the node's index, quicker over long, quiet
             ranges, on nodes that keep one.
         window: blocks in one partition of chain events.
+        timeout_seconds: how long each step of a request may take.
     """
 
     rpc_url: HttpUrl
@@ -110,6 +110,7 @@ class Chain(Strict):
     event_type: str = "marketplace_event"
     events_from: Literal["block_results", "tx_search"] = "block_results"
     window: Whole = Field(default=100, ge=1, le=10_000)
+    timeout_seconds: float = Field(default=30, gt=0)
     limits: Limits = Limits()
 
 
@@ -122,6 +123,7 @@ class Waldur(Strict):
         staff_token: publishes offerings and edits published names; without it these wait for a person.
         owner_may_publish: the owner's role may publish by itself (Waldur 8 with such a role).
         customer_uuid: the organization that sells the offerings.
+        timeout_seconds: how long each step of a request may take.
     """
 
     url: HttpUrl
@@ -130,6 +132,7 @@ class Waldur(Strict):
     owner_may_publish: bool = False
     customer_uuid: UuidHex
     offering_type: str = "Marketplace.Basic"
+    timeout_seconds: float = Field(default=30, gt=0)
     limits: Limits = Limits()
 
     @field_validator("url")
@@ -192,15 +195,18 @@ class OfferingsConnection(NamedConnection):
     @classmethod
     def clash(cls, connections: Sequence[Self]) -> str | None:
         """Refuse two connections for the same offerings: each would create what the other has not linked."""
-        targets = Counter((c.provider, c.waldur.url, c.waldur.customer_uuid) for c in connections)
-        (target, number), *_ = targets.most_common(1) or [(("", "", ""), 0)]
-        if number < 2:
-            return None
-        names = [c.name for c in connections if (c.provider, c.waldur.url, c.waldur.customer_uuid) == target]
-        return (
-            f"{' and '.join(names)} bring offerings of provider {target[0]} to the same Waldur customer {target[2]}; "
-            "they would work against each other: remove one"
-        )
+        names: dict[tuple[str, str, str], list[str]] = {}
+        for connection in connections:
+            if connection.enabled:
+                target = (connection.provider, connection.waldur.url, connection.waldur.customer_uuid)
+                names.setdefault(target, []).append(connection.name)
+        for (provider, _, customer), together in names.items():
+            if len(together) > 1:
+                return (
+                    f"{' and '.join(together)} bring offerings of provider {provider} to the same Waldur customer "
+                    f"{customer}; they would work against each other: remove or disable one"
+                )
+        return None
 
     @model_validator(mode="before")
     @classmethod

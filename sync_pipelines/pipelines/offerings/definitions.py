@@ -55,8 +55,12 @@ def pipeline_of(configured: tuple[OfferingsConnection, ...]) -> ReconcilePipelin
 
 
 def definitions() -> Definitions:
-    """Return the pipeline's definitions; without a connection there is nothing to show."""
-    configured = connections()
+    """Return the pipeline's definitions for the connections file."""
+    return definitions_of(connections())
+
+
+def definitions_of(configured: tuple[OfferingsConnection, ...]) -> Definitions:
+    """Return the pipeline's definitions for some connections; without any there is nothing to show."""
     if not configured:
         return Definitions()
     pipeline, chains = pipeline_of(configured), by_chain(configured)
@@ -69,7 +73,6 @@ def definitions() -> Definitions:
             *(pipeline.asset(name) for name in ("chain_snapshot", "waldur_snapshot", "plan", "applied"))
         )
         - AssetSelection.checks(*checks),
-        partitions_def=pipeline.partitions,
         executor_def=in_process_executor,
         description="Read both sides, plan, apply. Run options: mode, keys, approve, force_full.",
     )

@@ -64,7 +64,9 @@ class ChangedOfferings(Config):
     """What a run of chain events is asked to do; shown in the Launchpad."""
 
     chosen: list[str] = Field(
-        default_factory=list, alias="keys", description="Look only at these offerings; empty: at all that the windows' events name."
+        default_factory=list,
+        alias="keys",
+        description="Look only at these offerings; empty: at all that the windows' events name.",
     )
 
 
@@ -124,9 +126,10 @@ async def _follow(
         for reason in read.missed:
             context.log.warning("chain %s: %s: everything is reconciled", span.chain_id, reason)
         for connection in connections:
-            wanted = None if read.missed else [key for key in read.offerings_of(connection.provider) if _asked(key, keys)]
-            if wanted == []:
+            named = [key for key in read.offerings_of(connection.provider) if not keys or key in keys]
+            if not named and not read.missed:
                 continue
+            wanted = None if read.missed else named
             done = await _reconcile(context, store, connection, wanted)
             numbers["looked_at"] += len(wanted or ())
             numbers["full_reconciles"] += wanted is None
@@ -136,10 +139,6 @@ async def _follow(
                 events.processed(transaction, connection, read.events)
     told = MetadataValue.md("\n".join(f"- {reason}" for reason in missed) or "nothing")
     return MaterializeResult(metadata={**numbers, "missed": told})
-
-
-def _asked(key: str, keys: Sequence[str]) -> bool:
-    return not keys or key in keys
 
 
 async def _read(store: Engine, connections: Sequence[OfferingsConnection], span: Window) -> Ingested | None:
@@ -160,7 +159,7 @@ async def _reconcile(
     async with open_connection(connection, store) as opened:
         while True:
             try:
-                return await reconcile(store, opened.pair, run_id=context.run_id, log=context.log, keys=keys)
+                return await reconcile(store, opened.pair, run_id=context.run.run_id, log=context.log, keys=keys)
             except LeaseHeld:
                 if time.monotonic() > deadline:
                     raise

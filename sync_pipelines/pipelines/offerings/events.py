@@ -113,9 +113,10 @@ async def ingest(
             _move(connection, chain_id, to_height, None, forget_sequence=True)
         return _pruned(from_height, to_height, pruned)
     with engine.begin() as connection:
-        missed = _missed(read, position(connection, chain_id))
+        known = position(connection, chain_id)
+        missed = _missed(read, known)
         fresh = _keep(connection, chain_id, read.events)
-        _count(connection, connections, fresh)
+        _count(connection, connections, fresh, dropped=len(_malformed(read, known)))
         _move(connection, chain_id, to_height, read.last_sequence)
     return Ingested(from_height, to_height, read.events, missed)
 
@@ -145,13 +146,8 @@ def _pruned(from_height: int, to_height: int, pruned: HeightPruned) -> Ingested:
 def _missed(read: EventsRead, known: Position | None) -> tuple[str, ...]:
     """Say what may have been missed, as far as it is news: what lies below the watermark was dealt with."""
     goes_on = known is not None and read.from_height <= known.height + 1 <= read.to_height
-    seen_height = known.height if known is not None and goes_on else 0
     seen_sequence = known.sequence if known is not None and goes_on else None
-    reasons = [
-        f"an event at height {event.height} cannot be read ({event.reason})"
-        for event in read.malformed
-        if event.height > seen_height
-    ]
+    reasons = [f"an event at height {e.height} cannot be read ({e.reason})" for e in _malformed(read, known)]
     numbers = [number for number in read.sequences if seen_sequence is None or number > seen_sequence]
     for before, number in pairwise([*([] if seen_sequence is None else [seen_sequence]), *numbers]):
         if number != before + 1:
@@ -159,6 +155,13 @@ def _missed(read: EventsRead, known: Position | None) -> tuple[str, ...]:
     if known is not None and read.from_height > known.height + 1:
         reasons.append(f"heights {known.height + 1} to {read.from_height - 1} were never read")
     return tuple(reasons)
+
+
+def _malformed(read: EventsRead, known: Position | None) -> list[MalformedEvent]:
+    """Return malformed events that were not told of before."""
+    goes_on = known is not None and read.from_height <= known.height + 1 <= read.to_height
+    seen_height = known.height if known is not None and goes_on else 0
+    return [event for event in read.malformed if event.height > seen_height]
 
 
 def _keep(connection: Connection, chain_id: str, events: Sequence[OfferingEvent]) -> list[OfferingEvent]:
@@ -185,7 +188,17 @@ def _row(event: OfferingEvent) -> dict[str, Any]:
     return {name: getattr(event, name) for name in OfferingEvent.__dataclass_fields__}
 
 
-def _count(connection: Connection, connections: Sequence[OfferingsConnection], fresh: Sequence[OfferingEvent]) -> None:
+def _count(
+    connection: Connection,
+    connections: Sequence[OfferingsConnection],
+    fresh: Sequence[OfferingEvent],
+    *,
+    dropped: int,
+) -> None:
+    if dropped:
+        # Whose offering an unreadable event names is unknown; it is counted once, for the chain's first connection.
+        scope = ensure_scope(connection, NAME, connections[0].name)
+        metrics.count(connection, scope, f"{METRIC_PREFIX}_events_dropped", dropped)
     for configured in connections:
         mine = sum(event.provider == configured.provider for event in fresh)
         if mine:

@@ -131,7 +131,9 @@ def attributes_of(key: str, offering: ChainOffering) -> dict[str, Any]:
     }
 
 
-_GROWS = re.compile(r"&(?!(?:[A-Za-z][A-Za-z0-9]*|#[0-9]+|#[xX][0-9A-Fa-f]+);)|<(?![A-Za-z/!])|[>\u00a0]|<a\b")
+_REWRITTEN = re.compile(
+    r"(?P<link><a\b[^<>]*>)|</?[A-Za-z!][^<>]*>|&(?:[A-Za-z][A-Za-z0-9]*|#[0-9]+|#[xX][0-9A-Fa-f]+);|[&<>\u00a0]"
+)
 _GROWTH = {"&": len("&amp;") - 1, "<": len("&lt;") - 1, ">": len("&gt;") - 1, "\u00a0": len("&nbsp;") - 1}
 _LINK_GROWTH = len(' rel="noopener noreferrer"')
 
@@ -139,21 +141,18 @@ _LINK_GROWTH = len(' rel="noopener noreferrer"')
 def described(description: str) -> str:
     """Return a description that Waldur can keep: trimmed, and cut where the *cleaned* text would become too long.
 
-    Waldur escapes ``&``, ``<`` and ``>`` and adds an attribute to links; 401 ampersands are within the limit when they
-    are sent and break it when they are stored.
+    Waldur escapes ``&``, ``<`` and ``>`` outside tags and adds an attribute to links; 401 ampersands are within the
+    limit when they are sent and break it when they are stored.
     """
     text = clipped(description.strip(), DESCRIPTION_LIMIT)
-    room = DESCRIPTION_LIMIT
-    end = 0
-    for match in _GROWS.finditer(text):
-        grown = _LINK_GROWTH if match.group() == "<a" else _GROWTH[match.group()]
-        if match.end() + grown > room:
-            break
-        room -= grown
-        end = match.end()
-    else:
-        return clipped(text, room)
-    return clipped(text, max(end, min(match.start(), room)))
+    while (excess := len(text) + _growth(text) - DESCRIPTION_LIMIT) > 0:
+        # No character becomes longer than six.
+        text = clipped(text, len(text) - max(1, excess // 6))
+    return text
+
+
+def _growth(text: str) -> int:
+    return sum(_LINK_GROWTH if match["link"] else _GROWTH.get(match.group(), 0) for match in _REWRITTEN.finditer(text))
 
 
 def clipped(text: str, limit: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import httpx
 from sqlalchemy import Engine
 
 from sync_pipelines.core.redaction import Redactor
@@ -23,6 +24,8 @@ from sync_pipelines.systems.waldur.session import waldur_transport
 
 NAME = "offerings"
 METRIC_PREFIX = "offering_sync"
+CONNECT_SECONDS = 5.0
+"""A host that does not accept a connection by then is out of reach."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,20 @@ async def open_connection(connection: OfferingsConnection, engine: Engine) -> As
         redactor = Redactor(_secrets(connection))
         waldur = connection.waldur
         gate = _gate(engine, waldur.limits)
-        owner = await stack.enter_async_context(
-            waldur_transport(waldur.url, waldur.token.reveal(), throttle=gate, redactor=redactor)
-        )
-        staff = None
-        if waldur.staff_token is not None:
-            staff = await stack.enter_async_context(
-                waldur_transport(waldur.url, waldur.staff_token.reveal(), throttle=gate, redactor=redactor)
+
+        async def transport_with(token: Secret) -> Transport:
+            return await stack.enter_async_context(
+                waldur_transport(
+                    waldur.url,
+                    token.reveal(),
+                    throttle=gate,
+                    redactor=redactor,
+                    timeout=_timeout(waldur.timeout_seconds),
+                )
             )
+
+        owner = await transport_with(waldur.token)
+        staff = None if waldur.staff_token is None else await transport_with(waldur.staff_token)
         client = WaldurClient(owner, staff, owner_may_publish=waldur.owner_may_publish)
         chain = chain_of(connection, chain_transport)
         yield OpenConnection(
@@ -85,7 +94,10 @@ async def open_connection(connection: OfferingsConnection, engine: Engine) -> As
 
 def chain_transport_of(connection: OfferingsConnection, engine: Engine) -> Transport:
     """Return the transport to the chain's node, to be entered by the caller."""
-    return Transport("chain", connection.chain.rpc_url, throttle=_gate(engine, connection.chain.limits))
+    chain = connection.chain
+    return Transport(
+        "chain", chain.rpc_url, throttle=_gate(engine, chain.limits), timeout=_timeout(chain.timeout_seconds)
+    )
 
 
 def chain_of(connection: OfferingsConnection, transport: Transport) -> ChainSource:
@@ -123,6 +135,10 @@ def _pair(connection: OfferingsConnection, chain: ChainSource, client: WaldurCli
         metric_prefix=METRIC_PREFIX,
         known_links=connection.offering_map,
     )
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
 def _gate(engine: Engine, limits: Limits) -> PeerGate:

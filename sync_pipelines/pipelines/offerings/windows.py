@@ -39,7 +39,7 @@ def window_of(key: str) -> Window:
 
 def windows_over(chain_id: str, first: int, last: int, size: int) -> list[Window]:
     """Return the windows that a range of heights touches, aligned to multiples of ``size``."""
-    starts = range(first - first % size, last + 1, size)
+    starts = range(first - first % size, last + 1, size) if first <= last else ()
     return [Window(chain_id, start, start + size - 1) for start in starts]
 
 
