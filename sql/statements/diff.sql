@@ -33,17 +33,20 @@ WITH l AS MATERIALIZED (
                   OR (:force AND l.fingerprint <> r.fingerprint)
            END
 ), loose_left AS (
-    SELECT natural_key, min(key) AS key, count(*) AS n FROM l
-     WHERE NOT EXISTS (SELECT FROM b WHERE b.left_key = l.key) GROUP BY natural_key
+    -- An empty natural key claims nothing: such records stand for themselves, and match nobody (NULL).
+    SELECT nullif(natural_key, '') AS natural_key, min(key) AS key, count(*) AS n FROM l
+     WHERE NOT EXISTS (SELECT FROM b WHERE b.left_key = l.key)
+     GROUP BY natural_key, CASE natural_key WHEN '' THEN key END
 ), loose_right AS (
-    SELECT natural_key, min(key) AS key, count(*) AS n FROM r
-     WHERE NOT EXISTS (SELECT FROM b WHERE b.right_key = r.key) GROUP BY natural_key
+    SELECT nullif(natural_key, '') AS natural_key, min(key) AS key, count(*) AS n FROM r
+     WHERE NOT EXISTS (SELECT FROM b WHERE b.right_key = r.key)
+     GROUP BY natural_key, CASE natural_key WHEN '' THEN key END
 ), taken AS (
     SELECT natural_key, count(*) AS n FROM b GROUP BY natural_key
 ), loose AS (
     -- A loose record beside a linked one of the same natural key is a duplicate, on whichever side it is.
-    SELECT coalesce(ll.key, lr.key) AS key, natural_key, ll.key AS left_key, lr.key AS right_key, NULL AS linked_key,
-           false AS has_base,
+    SELECT coalesce(ll.key, lr.key) AS key, coalesce(natural_key, '') AS natural_key,
+           ll.key AS left_key, lr.key AS right_key, NULL AS linked_key, false AS has_base,
            CASE WHEN ll.key IS NULL THEN 0 ELSE ll.n + coalesce(taken.n, 0) END AS lefts,
            CASE WHEN lr.key IS NULL THEN 0 ELSE lr.n + coalesce(taken.n, 0) END AS rights
       FROM loose_left ll

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sync_pipelines.core.canonical import decimal_text
+
 
 @dataclass(frozen=True, slots=True)
 class GuardLimits:
@@ -65,6 +67,6 @@ def judge(limits: GuardLimits, facts: GuardFacts) -> GuardVerdict:
         percent = f"{100 * facts.destructive / facts.linked:.1f} %" if facts.linked else "all"
         reasons.append(
             f"{facts.destructive} of {facts.linked} linked records ({percent}) would be retired or archived; "
-            f"the limit is {limits.max_fraction * 100:.3g} %"
+            f"the limit is {decimal_text(limits.max_fraction * 100)} %"
         )
     return GuardVerdict(tuple(reasons))

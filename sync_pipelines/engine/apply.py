@@ -18,19 +18,17 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from sync_pipelines.core.canonical import fingerprint
 from sync_pipelines.core.errors import PeerError
 from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.engine import ledger
 from sync_pipelines.engine.attempt import Attempted, Outcome, attempt, stops_the_run
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.journal import Journal, journaling
-from sync_pipelines.engine.ledger import Attempt
-from sync_pipelines.engine.settle import agree, recover
+from sync_pipelines.engine.link import settle_links
+from sync_pipelines.engine.settle import recover
 from sync_pipelines.engine.tasks import in_thread, together
-from sync_pipelines.store import base, leases, plans, states
+from sync_pipelines.store import leases, plans
 from sync_pipelines.store.plans import StoredPlan
-from sync_pipelines.store.snapshots import fingerprints
 
 LINK_BATCH = 500
 """Changes without a call to the peer that are settled in one transaction."""
@@ -130,39 +128,9 @@ async def _work(
 async def _link(run: Run, journal: Journal, plan: StoredPlan, changes: list[Change], applied: Applied) -> None:
     rest = iter(changes)
     while batch := list(islice(rest, LINK_BATCH)):
-        outcomes = await journal.write(partial(_settle_links, run, plan, batch))
+        outcomes = await journal.write(partial(settle_links, run, plan, batch))
         for change, result in zip(batch, outcomes, strict=True):
             _note(run, change, result, applied)
-
-
-def _settle_links(run: Run, plan: StoredPlan, batch: list[Change], connection: Connection) -> list[Attempted]:
-    return [_settle_link(connection, run, plan, change) for change in batch]
-
-
-def _settle_link(connection: Connection, run: Run, plan: StoredPlan, change: Change) -> Attempted:
-    started = time.monotonic()
-    left, right = fingerprints(connection, run.scope, change.key, change.right_key)
-    if change.action is Action.FORGET:
-        moved = left is not None or right is not None
-    else:
-        moved = left != fingerprint(change.after or {}) or right != fingerprint(change.before or {})
-        moved = moved or base.holder(connection, run.scope, change.right_key or "") not in (None, change.key)
-    if moved:
-        plans.mark_change(connection, plan.id, change.key, Outcome.STALE)
-        return Attempted(Outcome.STALE, "the record moved since the plan was made")
-    if change.action is Action.FORGET:
-        base.drop_link(connection, run.scope, change.key)
-        states.settle(connection, run.scope, change.key, change.reason)
-    else:
-        assert change.before is not None
-        assert change.right_key is not None
-        agree(connection, run, change, change.right_key, change.before, blocked=change.blocked)
-    plans.mark_change(connection, plan.id, change.key, Outcome.APPLIED)
-    seconds = time.monotonic() - started
-    ledger.succeeded(
-        connection, run, Attempt(change.action, change.key, change.right_key, seconds, 0, content=change.after)
-    )
-    return Attempted(Outcome.APPLIED, change.reason)
 
 
 def _note(run: Run, change: Change, result: Attempted, applied: Applied) -> None:

@@ -20,6 +20,7 @@ from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.journal import Journal
 from sync_pipelines.engine.ledger import Attempt
 from sync_pipelines.store import base, effects, plans, states
+from sync_pipelines.store.base import NewLink
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import drop_record, fingerprints, put_record, storable, storable_text
 
@@ -116,10 +117,8 @@ async def _look(work: _Work) -> Record | None:
         _Stale: source or target moved since the plan was made.
     """
     change = work.change
-    left, _ = await work.journal.write(
-        lambda connection: fingerprints(connection, work.run.scope, change.key, change.right_key)
-    )
-    if left != (None if change.action is Action.RETIRE else fingerprint(change.after or {})):
+    lefts = await work.journal.write(lambda connection: fingerprints(connection, work.run.scope, "left", [change.key]))
+    if lefts.get(change.key) != (None if change.action is Action.RETIRE else fingerprint(change.after or {})):
         raise _Stale("the source moved since the plan was made; the next run plans it anew")
     if change.action is Action.CREATE:
         return await _look_for_double(work)
@@ -158,8 +157,9 @@ async def _must_be_ours(work: _Work, record: Record) -> None:
     if strange := record.withheld or record.invalid:
         raise _Stale(f"{record.key} is not touched: {strange}")
     scope = work.run.scope
-    holder = await work.journal.write(lambda connection: base.holder(connection, scope, record.key))
-    if holder not in (None, work.change.key):
+    holders = await work.journal.write(lambda connection: base.holders(connection, scope, [record.key]))
+    holder = holders.get(record.key, work.change.key)
+    if holder != work.change.key:
         raise _Stale(f"{record.key} claims {work.change.natural_key} but is linked with {holder}; it is not touched")
 
 
@@ -262,17 +262,8 @@ async def _create(work: _Work, effect_id: int) -> Record:
 
     def link(connection: Connection) -> None:
         effects.name_target(connection, effect_id, right_key)
-        base.put_link(
-            connection,
-            work.run.scope,
-            left_key=change.key,
-            right_key=right_key,
-            natural_key=change.natural_key,
-            left={},
-            right={},
-            linked_by="create",
-            agreed=False,
-        )
+        created = NewLink(change.key, right_key, change.natural_key, {}, {}, linked_by="create", agreed=False)
+        base.put_link(connection, work.run.scope, created)
 
     await work.journal.write(link)
     created = await _read(work, right_key)

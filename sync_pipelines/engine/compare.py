@@ -18,6 +18,7 @@ from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.decide import Agreed, Decision, Found, LeftAlone, Planned, Sight, Undecided, decide
 from sync_pipelines.engine.settle import recover
 from sync_pipelines.store import base, findings, leases, metrics, plans, snapshots, states
+from sync_pipelines.store.base import NewLink
 from sync_pipelines.store.findings import ORPHAN, Finding
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import Snapshot
@@ -56,6 +57,7 @@ def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False)
     with run.engine.begin() as connection:
         left, right = _snapshot(connection, run, "left"), _snapshot(connection, run, "right")
         recover(connection, run)
+        metrics.begin(connection, run.scope, [f"{run.pair.metric_prefix}_{name}" for name in ledger.COUNTERS])
         if run.pair.known_links:
             made = base.accept_map(connection, run.scope, run.pair.known_links)
             if made:
@@ -116,8 +118,9 @@ def _decisions(
     )
     # The database's clock, by which retries and quiet times were set.
     now = connection.execute(text("SELECT now()")).scalar_one()
-    for row in rows:
-        yield decide(row, run.pair, sight, now=now, force=force)
+    with rows:
+        for row in rows:
+            yield decide(row, run.pair, sight, now=now, force=force)
 
 
 def _sort(decision: Decision, outcome: _Outcome) -> Change | None:
@@ -157,17 +160,11 @@ def _sort(decision: Decision, outcome: _Outcome) -> Change | None:
 
 
 def _remember(connection: Connection, run: Run, outcome: _Outcome, keys: Sequence[str] | None, sight: Sight) -> None:
-    for agreed in outcome.agreed:
-        base.put_link(
-            connection,
-            run.scope,
-            left_key=agreed.key,
-            right_key=agreed.right_key,
-            natural_key=agreed.natural_key,
-            left=agreed.left,
-            right=agreed.right,
-            linked_by="adopt",
-        )
+    links = [
+        NewLink(one.key, one.right_key, one.natural_key, one.left, one.right, linked_by="adopt")
+        for one in outcome.agreed
+    ]
+    base.put_links(connection, run.scope, links)
     for item in outcome.left_alone:
         if item.why == "invalid":
             _bury(connection, run, item)

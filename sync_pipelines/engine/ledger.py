@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,20 @@ from sync_pipelines.core.canonical import fingerprint
 from sync_pipelines.core.records import Content
 from sync_pipelines.engine.context import Run
 from sync_pipelines.store import audit, metrics
+from sync_pipelines.store.audit import NewEntry
+
+COUNTERS = (
+    "total",
+    "successful",
+    "failed",
+    "dead_lettered",
+    "drift_detected",
+    "reconciliations",
+    "events_received",
+    "events_processed",
+    "events_dropped",
+)
+"""Counters of every pair, after its prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +48,14 @@ class Attempt:
     fields: tuple[str, ...] = ()
 
 
-def succeeded(connection: Connection, run: Run, attempt: Attempt, note: str | None = None) -> None:
-    """Audit and count a successful attempt."""
-    _audit_attempt(connection, run, attempt, success=True, note=note)
-    _count(connection, run, attempt, "successful")
+def succeeded(connection: Connection, run: Run, *attempts: Attempt) -> None:
+    """Audit and count successful attempts."""
+    _record(connection, run, attempts, "successful")
 
 
 def failed(connection: Connection, run: Run, attempt: Attempt, error: str) -> None:
     """Audit and count a failed attempt."""
-    _audit_attempt(connection, run, attempt, success=False, error=error)
-    _count(connection, run, attempt, "failed")
+    _record(connection, run, [attempt], "failed", error=error)
 
 
 def dead_lettered(connection: Connection, run: Run, key: str, error: str, *, attempts: int) -> None:
@@ -67,15 +80,24 @@ def event(connection: Connection, run: Run, action: str, **facts: Any) -> None:
     audit.append(connection, run.pair.name, entry, scope=run.pair.scope)
 
 
-def _audit_attempt(
-    connection: Connection,
-    run: Run,
-    attempt: Attempt,
-    *,
-    success: bool,
-    error: str | None = None,
-    note: str | None = None,
+def _record(
+    connection: Connection, run: Run, attempts: Sequence[Attempt], outcome: str, *, error: str | None = None
 ) -> None:
+    if not attempts:
+        return
+    entries = [
+        NewEntry(_entry(run, attempt, success=error is None, error=error), run.pair.scope, attempt.key)
+        for attempt in attempts
+    ]
+    audit.append_all(connection, run.pair.name, entries)
+    prefix, number = run.pair.metric_prefix, float(len(attempts))
+    durations = metrics.duration(f"{prefix}_duration_seconds", [attempt.seconds for attempt in attempts])
+    metrics.add(
+        connection, run.scope, {(f"{prefix}_total", ""): number, (f"{prefix}_{outcome}", ""): number} | durations
+    )
+
+
+def _entry(run: Run, attempt: Attempt, *, success: bool, error: str | None) -> dict[str, Any]:
     key_name, right_name, scope_name = run.pair.audit_names
     entry: dict[str, Any] = {
         key_name: attempt.key,
@@ -88,13 +110,5 @@ def _audit_attempt(
         "checksum": None if attempt.content is None else f"blake2b:{fingerprint(attempt.content).hex()}",
         "run_id": run.run_id,
     }
-    optional = {"fields": list(attempt.fields) or None, "error": error, "note": note}
-    entry |= {name: value for name, value in optional.items() if value}
-    audit.append(connection, run.pair.name, entry, scope=run.pair.scope, key=attempt.key)
-
-
-def _count(connection: Connection, run: Run, attempt: Attempt, outcome: str) -> None:
-    prefix = run.pair.metric_prefix
-    metrics.count(connection, run.scope, f"{prefix}_total")
-    metrics.count(connection, run.scope, f"{prefix}_{outcome}")
-    metrics.observe(connection, run.scope, f"{prefix}_duration_seconds", attempt.seconds)
+    optional = {"fields": list(attempt.fields) or None, "error": error}
+    return entry | {name: value for name, value in optional.items() if value}

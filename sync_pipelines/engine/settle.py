@@ -15,6 +15,7 @@ from sync_pipelines.engine import ledger
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.ledger import Attempt
 from sync_pipelines.store import base, effects, states
+from sync_pipelines.store.base import NewLink
 
 _LINKED_BY = {"create": "create", "update": "adopt", "adopt": "adopt"}
 
@@ -51,9 +52,7 @@ def agree(
     """
     assert change.after is not None
     open_fields = {*blocked, *moved}
-    base.put_link(
-        connection,
-        run.scope,
+    link = NewLink(
         left_key=change.key,
         right_key=right_key,
         natural_key=change.natural_key,
@@ -62,7 +61,8 @@ def agree(
         linked_by=_LINKED_BY[change.action],
         agreed=not open_fields,
     )
-    effects.resolve(connection, run.scope, change.key)
+    base.put_link(connection, run.scope, link)
+    effects.resolve(connection, run.scope, [change.key])
     reasons = set(run.pair.blocked(observed, change.after, tuple(blocked)).values()) if blocked else set()
     if moved:
         reasons.add(f"{', '.join(sorted(moved))} changed at the target while it was written")
@@ -73,19 +73,11 @@ def agree(
 def retired(connection: Connection, run: Run, change: Change, observed: Content) -> None:
     """Keep the link of a retired record, but no agreement: should the source come back, every field is written."""
     assert change.right_key is not None
-    base.put_link(
-        connection,
-        run.scope,
-        left_key=change.key,
-        right_key=change.right_key,
-        natural_key=change.natural_key,
-        left={},
-        right=observed,
-        linked_by="adopt",
-        agreed=False,
-        retired=True,
+    link = NewLink(
+        change.key, change.right_key, change.natural_key, {}, observed, linked_by="adopt", agreed=False, retired=True
     )
-    effects.resolve(connection, run.scope, change.key)
+    base.put_link(connection, run.scope, link)
+    effects.resolve(connection, run.scope, [change.key])
     states.settle(connection, run.scope, change.key, "retired: gone at the source")
 
 

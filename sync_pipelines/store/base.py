@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,34 +26,46 @@ class Link:
     retired_at: datetime | None
 
 
-def put_link(
-    connection: Connection,
-    scope: Scope,
-    *,
-    left_key: str,
-    right_key: str,
-    natural_key: str,
-    left: Content,
-    right: Content,
-    linked_by: str,
-    agreed: bool = True,
-    retired: bool = False,
-) -> None:
-    """Link two records and store what they agreed on.
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """Two records to be linked, and what they agreed on.
 
-    Linking a left record anew replaces its old link. ``linked_by`` ("create", "adopt", "map") is kept from the first.
-
-    Arguments:
+    Attributes:
         left, right: both contents. A field that is absent here was never agreed on: the next plan looks at it.
+        linked_by: "create", "adopt" or "map"; kept from the first time.
         agreed: ``False`` when fields are absent, so that the comparison takes the record up again.
         retired: the right record was taken out of service because the left one is gone.
     """
+
+    left_key: str
+    right_key: str
+    natural_key: str
+    left: Content
+    right: Content
+    linked_by: str
+    agreed: bool = True
+    retired: bool = False
+
+
+def put_link(connection: Connection, scope: Scope, link: NewLink) -> None:
+    """Link two records. Linking a left record anew replaces its old link."""
+    put_links(connection, scope, [link])
+
+
+def put_links(connection: Connection, scope: Scope, links: Sequence[NewLink]) -> None:
+    """Link records, all in one statement. Linking a left record anew replaces its old link."""
     connection.execute(
         text(
             "INSERT INTO sync.base AS b (scope_id, left_key, right_key, natural_key, left_fingerprint, "
-            "right_fingerprint, left_content, right_content, linked_by, agreed_at, retired_at) VALUES (:scope_id, "
-            ":left_key, :right_key, :natural_key, :left_fingerprint, :right_fingerprint, CAST(:left AS jsonb), "
-            "CAST(:right AS jsonb), :linked_by, CASE WHEN :agreed THEN now() END, CASE WHEN :retired THEN now() END) "
+            "right_fingerprint, left_content, right_content, linked_by, agreed_at, retired_at) "
+            "SELECT :scope_id, g.left_key, g.right_key, g.natural_key, g.left_fingerprint, g.right_fingerprint, "
+            "CAST(g.left_content AS jsonb), CAST(g.right_content AS jsonb), g.linked_by, "
+            "CASE WHEN g.agreed THEN now() END, CASE WHEN g.retired THEN now() END "
+            "FROM unnest(CAST(:left_keys AS text[]), CAST(:right_keys AS text[]), CAST(:natural_keys AS text[]), "
+            "CAST(:left_fingerprints AS bytea[]), CAST(:right_fingerprints AS bytea[]), CAST(:lefts AS text[]), "
+            "CAST(:rights AS text[]), CAST(:linked_by AS text[]), CAST(:agreed AS boolean[]), "
+            "CAST(:retired AS boolean[])) AS g(left_key, right_key, natural_key, left_fingerprint, right_fingerprint, "
+            "left_content, right_content, linked_by, agreed, retired) "
             "ON CONFLICT (scope_id, left_key) DO UPDATE SET right_key = EXCLUDED.right_key, "
             "natural_key = EXCLUDED.natural_key, left_fingerprint = EXCLUDED.left_fingerprint, "
             "right_fingerprint = EXCLUDED.right_fingerprint, left_content = EXCLUDED.left_content, "
@@ -62,25 +74,25 @@ def put_link(
         ),
         {
             "scope_id": scope.id,
-            "left_key": left_key,
-            "right_key": right_key,
-            "natural_key": natural_key,
-            "left_fingerprint": fingerprint(left) if agreed else b"",
-            "right_fingerprint": fingerprint(right) if agreed else b"",
-            "left": canonical_json(left),
-            "right": canonical_json(right),
-            "linked_by": linked_by,
-            "agreed": agreed,
-            "retired": retired,
+            "left_keys": [link.left_key for link in links],
+            "right_keys": [link.right_key for link in links],
+            "natural_keys": [link.natural_key for link in links],
+            "left_fingerprints": [fingerprint(link.left) if link.agreed else b"" for link in links],
+            "right_fingerprints": [fingerprint(link.right) if link.agreed else b"" for link in links],
+            "lefts": [canonical_json(link.left) for link in links],
+            "rights": [canonical_json(link.right) for link in links],
+            "linked_by": [link.linked_by for link in links],
+            "agreed": [link.agreed for link in links],
+            "retired": [link.retired for link in links],
         },
     )
 
 
-def drop_link(connection: Connection, scope: Scope, left_key: str) -> None:
-    """Forget a link whose both ends are gone."""
+def drop_links(connection: Connection, scope: Scope, left_keys: Sequence[str]) -> None:
+    """Forget links whose both ends are gone."""
     connection.execute(
-        text("DELETE FROM sync.base WHERE scope_id = :scope_id AND left_key = :left_key"),
-        {"scope_id": scope.id, "left_key": left_key},
+        text("DELETE FROM sync.base WHERE scope_id = :scope_id AND left_key = ANY (CAST(:left_keys AS text[]))"),
+        {"scope_id": scope.id, "left_keys": list(left_keys)},
     )
 
 
@@ -96,13 +108,16 @@ def find_link(connection: Connection, scope: Scope, left_key: str) -> Link | Non
     return None if row is None else Link(*row)
 
 
-def holder(connection: Connection, scope: Scope, right_key: str) -> str | None:
-    """Return the left key that a right record is linked to."""
-    left_key: str | None = connection.execute(
-        text("SELECT left_key FROM sync.base WHERE scope_id = :scope_id AND right_key = :right_key"),
-        {"scope_id": scope.id, "right_key": right_key},
-    ).scalar()
-    return left_key
+def holders(connection: Connection, scope: Scope, right_keys: Sequence[str]) -> dict[str, str]:
+    """Return the left keys that right records are linked to: right key -> left key, unlinked ones left out."""
+    rows = connection.execute(
+        text(
+            "SELECT right_key, left_key FROM sync.base "
+            "WHERE scope_id = :scope_id AND right_key = ANY (CAST(:right_keys AS text[]))"
+        ),
+        {"scope_id": scope.id, "right_keys": list(right_keys)},
+    )
+    return {row.right_key: row.left_key for row in rows}
 
 
 def links(connection: Connection, scope: Scope) -> dict[str, str]:

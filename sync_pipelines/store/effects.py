@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -94,14 +95,14 @@ def doubt(connection: Connection, effect_id: int, error: str, quiet_seconds: flo
     )
 
 
-def resolve(connection: Connection, scope: Scope, key: str) -> None:
-    """Close every open effect of a record: the target has been looked at."""
+def resolve(connection: Connection, scope: Scope, keys: Sequence[str]) -> None:
+    """Close every open effect of these records: the target has been looked at."""
     connection.execute(
         text(
-            "UPDATE sync.effect SET state = 'resolved', settled_at = now() "
-            "WHERE scope_id = :scope_id AND key = :key AND state IN ('intended', 'in_doubt')"
+            "UPDATE sync.effect SET state = 'resolved', settled_at = now() WHERE scope_id = :scope_id "
+            "AND key = ANY (CAST(:keys AS text[])) AND state IN ('intended', 'in_doubt')"
         ),
-        {"scope_id": scope.id, "key": key},
+        {"scope_id": scope.id, "keys": list(keys)},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -10,11 +12,6 @@ from sync_pipelines.store.scopes import Scope
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of a duration histogram in seconds; ``+Inf`` is the count."""
-
-_ADD = text(
-    "INSERT INTO sync.metric AS m (name, pair, scope, bucket, value) VALUES (:name, :pair, :scope, :bucket, :value) "
-    "ON CONFLICT (name, pair, scope, bucket) DO UPDATE SET value = m.value + EXCLUDED.value"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +26,41 @@ class Sample:
 
 def count(connection: Connection, scope: Scope, name: str, by: float = 1) -> None:
     """Raise a counter within the current transaction."""
-    connection.execute(_ADD, {"name": name, "pair": scope.pair, "scope": scope.name, "bucket": "", "value": by})
+    add(connection, scope, {(name, ""): by})
 
 
 def observe(connection: Connection, scope: Scope, name: str, seconds: float) -> None:
     """Add one duration to a histogram within the current transaction."""
-    buckets = [(str(bound), 1.0) for bound in BUCKETS if seconds <= bound]
-    buckets += [("sum", seconds), ("count", 1.0)]
+    add(connection, scope, duration(name, [seconds]))
+
+
+def duration(name: str, seconds: Sequence[float]) -> dict[tuple[str, str], float]:
+    """Return what durations add to a histogram, for :func:`add`."""
+    sizes = {str(bound): float(sum(taken <= bound for taken in seconds)) for bound in BUCKETS}
+    sizes |= {"sum": math.fsum(seconds), "count": float(len(seconds))}
+    return {(name, bucket): value for bucket, value in sizes.items() if value}
+
+
+def add(connection: Connection, scope: Scope, amounts: Mapping[tuple[str, str], float]) -> None:
+    """Add to several numbers, (name, bucket) -> amount, in one statement within the current transaction.
+
+    The order of the rows is fixed, so that two runs of different scopes never wait for each other in a circle.
+    """
+    ordered = sorted(amounts)
     connection.execute(
-        _ADD,
-        [
-            {"name": name, "pair": scope.pair, "scope": scope.name, "bucket": bucket, "value": value}
-            for bucket, value in buckets
-        ],
+        text(
+            "INSERT INTO sync.metric AS m (name, pair, scope, bucket, value) SELECT given.name, :pair, :scope, "
+            "given.bucket, given.value FROM unnest(CAST(:names AS text[]), CAST(:buckets AS text[]), "
+            "CAST(:amounts AS double precision[])) AS given(name, bucket, value) "
+            "ON CONFLICT (name, pair, scope, bucket) DO UPDATE SET value = m.value + EXCLUDED.value"
+        ),
+        {
+            "pair": scope.pair,
+            "scope": scope.name,
+            "names": [name for name, _ in ordered],
+            "buckets": [bucket for _, bucket in ordered],
+            "amounts": [float(amounts[key]) for key in ordered],
+        },
     )
 
 

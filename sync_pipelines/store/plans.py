@@ -257,10 +257,17 @@ def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
 
 
 def mark_change(connection: Connection, plan_id: int, key: str, state: str) -> None:
-    """Say what became of a change: applied, stale, failed or skipped."""
+    """Say what became of a change: applied, stale or failed."""
+    mark_changes(connection, plan_id, [key], state)
+
+
+def mark_changes(connection: Connection, plan_id: int, keys: Sequence[str], state: str) -> None:
+    """Say what became of changes: applied, stale or failed."""
     connection.execute(
-        text("UPDATE sync.plan_change SET state = :state WHERE plan_id = :plan_id AND key = :key"),
-        {"plan_id": plan_id, "key": key, "state": state},
+        text(
+            "UPDATE sync.plan_change SET state = :state WHERE plan_id = :plan_id AND key = ANY (CAST(:keys AS text[]))"
+        ),
+        {"plan_id": plan_id, "keys": list(keys), "state": state},
     )
 
 

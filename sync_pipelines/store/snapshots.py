@@ -100,6 +100,10 @@ class SnapshotLoader:
         with self._connection.begin():
             duplicates = self._drop_duplicates()
             self._connection.execute(text("ANALYZE snapshot_stage"))
+            if keys is None:
+                # Statistics of a table that this very transaction fills are always behind: a nested loop over two full
+                # sets looks cheap to the planner, and takes minutes.
+                self._connection.execute(text("SET LOCAL enable_nestloop = off"))
             records = self._scalar("SELECT count(*) FROM snapshot_stage")
             previous = self._previous() if keys is None else None
             seal = judge_sweep(sweep, records=records, duplicates=duplicates, previous=previous)
@@ -130,9 +134,13 @@ class SnapshotLoader:
         return int(rows - keys)
 
     def _previous(self) -> Previous | None:
+        # What was created since the last pass is on the right as well: an empty listing after a first run of creates is
+        # no less strange than any other.
         row = self._connection.execute(
             text(
-                "SELECT identity, records FROM sync.snapshot WHERE scope_id = :scope_id AND side = :side "
+                "SELECT identity, greatest(records, CASE WHEN side = 'right' THEN (SELECT count(*) FROM sync.base b "
+                "WHERE b.scope_id = s.scope_id AND b.retired_at IS NULL) END) AS records "
+                "FROM sync.snapshot s WHERE scope_id = :scope_id AND side = :side "
                 "AND NOT selective AND sealed_at IS NOT NULL ORDER BY id DESC LIMIT 1"
             ),
             {"scope_id": self._scope.id, "side": self._side},
@@ -247,23 +255,20 @@ def drop_record(connection: Connection, scope: Scope, side: Side, key: str) -> N
     )
 
 
-def fingerprints(
-    connection: Connection, scope: Scope, left_key: str, right_key: str | None
-) -> tuple[bytes | None, bytes | None]:
-    """Return the newest fingerprints of a left and a right record.
+def fingerprints(connection: Connection, scope: Scope, side: Side, keys: Sequence[str]) -> dict[str, bytes]:
+    """Return the newest fingerprints of records, key -> digest; those that do not exist are left out.
 
-    ``None`` for one that does not exist; empty, and so equal to nothing, for one that is withheld or invalid.
+    The digest is empty, and so equal to nothing, for a record that is withheld or invalid.
     """
     rows = connection.execute(
         text(
-            "SELECT side, CASE WHEN withheld IS NULL AND invalid IS NULL THEN fingerprint ELSE CAST('' AS bytea) END "
-            "FROM sync.record WHERE scope_id = :scope_id "
-            "AND ((side = 'left' AND key = :left) OR (side = 'right' AND key = CAST(:right AS text)))"
+            "SELECT key, CASE WHEN withheld IS NULL AND invalid IS NULL THEN fingerprint ELSE CAST('' AS bytea) END "
+            "AS digest FROM sync.record WHERE scope_id = :scope_id AND side = :side "
+            "AND key = ANY (CAST(:keys AS text[]))"
         ),
-        {"scope_id": scope.id, "left": left_key, "right": right_key},
+        {"scope_id": scope.id, "side": side, "keys": list(keys)},
     )
-    found: dict[str, bytes] = {side: digest for side, digest in rows}
-    return found.get("left"), found.get("right")
+    return {row.key: row.digest for row in rows}
 
 
 _COLUMNS = ("key", "natural_key", "fingerprint", "detail", "content", "meta", "withheld", "invalid")

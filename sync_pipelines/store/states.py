@@ -109,7 +109,7 @@ def mark_agreed(connection: Connection, scope: Scope, undecided: Sequence[str], 
             "first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, synced_at = now(), updated_at = now() "
             "FROM sync.base b WHERE r.scope_id = :scope_id AND b.scope_id = r.scope_id AND b.left_key = r.key "
             "AND b.agreed_at IS NOT NULL AND r.state = ANY (:sources) AND r.state <> :target "
-            "AND NOT r.key = ANY (CAST(:undecided AS text[])) "
+            "AND NOT EXISTS (SELECT FROM unnest(CAST(:undecided AS text[])) AS u(key) WHERE u.key = r.key) "
             "AND (CAST(:keys AS text[]) IS NULL OR b.natural_key = ANY (CAST(:keys AS text[])))"
         ),
         {
@@ -182,6 +182,21 @@ def settle(connection: Connection, scope: Scope, key: str, reason: str, *, agree
             "synced_at = coalesce(EXCLUDED.synced_at, r.synced_at), updated_at = now()"
         ),
         {"scope_id": scope.id, "key": key, "state": after.value, "reason": reason, "agreed": agreed},
+    )
+
+
+def settle_all(connection: Connection, scope: Scope, reasons: Sequence[tuple[str, str]]) -> None:
+    """Record that records (key, reason) agree, as :func:`settle` does for one; the table lets every state come here."""
+    connection.execute(
+        text(
+            "INSERT INTO sync.record_state AS r (scope_id, key, state, reason, last_attempt_at, synced_at) "
+            "SELECT :scope_id, g.key, :target, g.reason, now(), now() "
+            "FROM unnest(CAST(:keys AS text[]), CAST(:reasons AS text[])) AS g(key, reason) "
+            "ON CONFLICT (scope_id, key) DO UPDATE SET state = EXCLUDED.state, reason = EXCLUDED.reason, failures = 0, "
+            "first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, last_attempt_at = now(), "
+            "synced_at = now(), updated_at = now()"
+        ),
+        {**_columns(scope, reasons), "target": target_of(Event.AGREED).value},
     )
 
 

@@ -179,7 +179,7 @@ def test_given_a_record_that_vanishes_before_it_was_created_nothing_stays_queued
 
     world.reconcile()
 
-    assert world.states() == {State.SYNCED: 3}
+    assert world.tally() == {State.SYNCED: 3}
 
 
 def test_given_an_empty_source_that_retires_nothing_no_orphans_are_reported_until_it_is_believed(world: World) -> None:

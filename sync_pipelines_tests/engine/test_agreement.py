@@ -16,7 +16,7 @@ def test_given_an_empty_target_everything_is_created_once_and_the_next_runs_writ
     assert world.writes_of(world.reconcile) == {"create": 20, "write": 20}
 
     assert world.agrees()
-    assert world.states() == {State.SYNCED: 20}
+    assert world.tally() == {State.SYNCED: 20}
     assert world.writes_of(world.reconcile) == {}
     assert world.reconcile().plan.counts["create"] == 0
 
@@ -56,7 +56,7 @@ def test_given_existing_target_records_with_equal_content_they_are_adopted_witho
     assert result.applied is not None
     assert (result.applied.adopted, result.applied.actions) == (12, {"adopt": 12})
     assert world.links() == {key: f"old-{key}" for key in world.left.rows}
-    assert world.states() == {State.SYNCED: 12}
+    assert world.tally() == {State.SYNCED: 12}
 
 
 def test_given_an_existing_target_record_that_differs_it_is_adopted_and_only_the_difference_written(
@@ -156,10 +156,11 @@ def test_given_the_same_edit_on_both_sides_nothing_is_written(world: World) -> N
     assert world.agrees()
 
 
-def test_given_a_hand_made_map_its_records_are_linked_although_their_natural_keys_differ(world: World) -> None:
+def test_given_a_hand_made_map_its_records_are_linked_although_they_claim_nothing(world: World) -> None:
     world.left.put("k1", name="one", state="active")
     world.left.put("k2", name="two", state="active")
-    world.right.put("legacy", "called otherwise", name="one", state="active")
+    world.right.put("legacy", name="one", state="active")
+    world.right.replace("legacy", natural_key="")
     world.policies["known_links"] = {"k1": "legacy", "k2": "not there", "k9": "legacy"}
 
     assert world.writes_of(world.reconcile) == {"create": 1, "write": 1}

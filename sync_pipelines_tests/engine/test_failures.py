@@ -16,7 +16,7 @@ def _wait_of(world: World, key: str) -> int:
     ((seconds,),) = world.sql(
         "SELECT extract(epoch FROM next_retry_at - last_attempt_at) FROM sync.record_state WHERE key = :key", key=key
     )
-    return round(seconds)
+    return int(seconds)
 
 
 def test_given_failures_in_a_row_the_waits_double_and_the_sixth_failure_dead_letters(world: World) -> None:
@@ -70,7 +70,7 @@ def test_given_a_permanent_refusal_the_record_is_dead_lettered_at_once_and_the_o
 
     assert result.applied is not None
     assert result.applied.outcomes == {"applied": 7, "failed": 1}
-    assert world.states() == {State.SYNCED: 7, State.DEAD_LETTERED: 1}
+    assert world.tally() == {State.SYNCED: 7, State.DEAD_LETTERED: 1}
     assert "HTTP 403" in world.state("k03").reason
     assert world.writes_of(world.reconcile) == {}
 
@@ -285,7 +285,7 @@ def test_given_a_retry_that_has_become_pointless_it_is_not_due_for_ever(world: W
         world.right.put("twin2", "nk-k03", name="x")
         world.right.replace(world.links()["k02"], withheld="moved to another customer")
     else:
-        world.policies["blocked"] = lambda before, after, fields: {name: "a person must" for name in fields}
+        world.policies["blocked"] = lambda before, after, fields: dict.fromkeys(fields, "a person must")
         world.left.remove("k03")
 
     world.reconcile()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_pipelines.core.errors import PlanRefused
+from sync_pipelines.core.errors import PlanRefused, SnapshotUnsealed
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines_tests.engine.worlds import World
 
@@ -84,17 +84,22 @@ def test_given_both_sides_empty_all_of_a_sudden_no_link_is_forgotten_unasked(wor
     assert world.writes_of(world.reconcile) == {}
 
 
-def test_given_an_incomplete_source_a_suspicious_target_is_not_accepted_by_the_way(world: World) -> None:
+@pytest.mark.parametrize(("strange", "broken"), [("left", "right"), ("right", "left")])
+def test_given_a_side_that_is_read_incompletely_the_other_ones_strange_snapshot_is_not_accepted_by_the_way(
+    world: World, strange: str, broken: str
+) -> None:
+    world.policies["guard"] = GuardLimits(ignore_up_to=100)
     _ten_linked(world)
-    kept = dict(world.right.rows)
-    world.right.rows.clear()
-    world.left.gaps = ["a page vanished"]
-    with pytest.raises(Exception, match="a page vanished"):
+    side = getattr(world, strange)
+    kept = dict(side.rows)
+    side.rows.clear()
+    getattr(world, broken).gaps = ["a page vanished"]
+    with pytest.raises(SnapshotUnsealed, match="a page vanished"):
         world.reconcile()
-    world.left.gaps = []
+    getattr(world, broken).gaps = []
 
     assert world.reconcile().plan.state == "held"
-    world.right.rows = kept
+    side.rows = kept
     assert world.writes_of(world.reconcile) == {}
 
 

@@ -43,7 +43,7 @@ def test_given_an_invalid_record_it_is_dead_lettered_at_once_and_mended_only_by_
 
     (letter,) = world.letters()
     assert (letter.key, letter.action, letter.last_error, letter.attempts) == ("k02", "map", "price is not a number", 1)
-    assert world.states() == {State.SYNCED: 2, State.DEAD_LETTERED: 1}
+    assert world.tally() == {State.SYNCED: 2, State.DEAD_LETTERED: 1}
 
     world.left.replace("k02", invalid="category is unknown")
     world.reconcile()

@@ -6,13 +6,16 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import NoResultFound
 
 from sync_pipelines.core.errors import FailureKind, LeaseHeld, LeaseLost, PlanRefused
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.engine.apply import apply
 from sync_pipelines.engine.compare import compare
-from sync_pipelines.engine.context import Run, working_on
+from sync_pipelines.engine.context import working_on
 from sync_pipelines.engine.extract import extract
+from sync_pipelines.engine.journal import journaling
 from sync_pipelines.store import leases, plans
 from sync_pipelines_tests.engine.worlds import World, after, before, refused
 
@@ -248,9 +251,10 @@ def test_given_a_cancelled_run_the_write_in_flight_is_settled_by_the_next_one(wo
     world.policies["quiet_seconds"] = 0.0
 
     async def cancelled() -> None:
+        created = asyncio.Event()
+        world.right.script("create", "nk-k01", before(created.set))
         task = asyncio.create_task(world.reconciling())
-        while not world.right.rows:
-            await asyncio.sleep(0)
+        await created.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -268,22 +272,24 @@ def test_given_a_failing_record_beside_others_in_one_commit_the_others_are_recor
 
     world.reconcile()
 
-    assert world.states() == {State.SYNCED: 7, State.DEAD_LETTERED: 1}
+    assert world.tally() == {State.SYNCED: 7, State.DEAD_LETTERED: 1}
 
 
 def test_given_a_step_that_fails_in_the_journal_its_error_reaches_the_caller_and_nobody_hangs(world: World) -> None:
-    async def steps(run: Run) -> None:
-        from sync_pipelines.engine.journal import journaling
+    def fine(connection: Connection) -> int:
+        return 1
 
-        async with journaling(run.engine, run.lease) as journal:
-            good = [journal.write(lambda connection, n=n: n) for n in range(3)]
-            bad = journal.write(lambda connection: plans.read_plan(connection, 12345))
-            results = await asyncio.wait_for(asyncio.gather(*good, bad, return_exceptions=True), timeout=10)
-        assert results[:3] == [0, 1, 2]
-        assert "No row was found" in str(results[3])
+    def failing(connection: Connection) -> object:
+        return plans.read_plan(connection, 12345)
 
-    async def run() -> None:
-        async with working_on(world.engine, world.pair, "a run", world.log) as run:
-            await steps(run)
+    async def steps() -> None:
+        async with (
+            working_on(world.engine, world.pair, "a run", world.log) as run,
+            journaling(run.engine, run.lease) as journal,
+        ):
+            writes = (journal.write(fine), journal.write(failing), journal.write(fine))
+            one, error, two = await asyncio.wait_for(asyncio.gather(*writes, return_exceptions=True), timeout=10)
+        assert (one, two) == (1, 1)
+        assert isinstance(error, NoResultFound)
 
-    asyncio.run(run())
+    asyncio.run(steps())

@@ -240,7 +240,9 @@ class World:
     def pair(self) -> Pair:
         """The description the engine gets."""
         policies = {"retires": True, "state_field": "state", "audit_scope": "provider-1", **self.policies}
-        return Pair(name="worlds", scope="one", left=self.left, right=self.right, peers=("source", "target"), **policies)
+        return Pair(
+            name="worlds", scope="one", left=self.left, right=self.right, peers=("source", "target"), **policies
+        )
 
     @property
     def scope(self) -> Scope:
@@ -297,7 +299,7 @@ class World:
         assert found is not None, f"{key} was never seen"
         return found
 
-    def states(self) -> Mapping[State, int]:
+    def tally(self) -> Mapping[State, int]:
         """Return how many records are in each state; states without any are left out."""
         with self.engine.begin() as connection:
             return {state: number for state, number in states.tally(connection, self.scope).items() if number}
