@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types format clean clean-data
+.PHONY: help install demo test lint types format docs pictures clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ types: install ## check types
 format: install ## format and mend style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: install ## write the generated parts of the documentation
+	@$(BIN)/python docs/generate.py
+
+pictures: install ## take the README's pictures from a running demo (needs Debian's chromium)
+	@$(BIN)/python docs/pictures.py
 
 clean: ## remove the environment and caches; data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist .tmp_dagster_home_*

@@ -1,0 +1,92 @@
+"""Writes the generated parts of the documentation; ``--check`` only says which are out of date.
+
+Run as ``.venv/bin/python docs/generate.py`` (``make docs``).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from sync_pipelines.cli import main as program
+from sync_pipelines.core.lifecycle import mermaid
+from sync_pipelines.core.trees import PRESENCE, Verdict
+
+DOCS = Path(__file__).parent
+MEANINGS = {
+    Verdict.CREATE: "create right (or adopt, when the natural key already exists there)",
+    Verdict.ORPHAN: "untracked on the right: reported as an orphan, never touched",
+    Verdict.RECREATE: "right lost it: create again, counted as drift",
+    Verdict.RETIRE: "gone at the source: retire right by policy, from sealed snapshots only",
+    Verdict.ADOPT: "link by natural key, then write the fields that differ",
+    Verdict.UPDATE: "both sides as in base: nothing. Otherwise write the fields that moved",
+    Verdict.FORGET: "both gone: forget the link",
+}
+
+
+def three_trees() -> str:
+    """Return the three-tree table as markdown."""
+    rows = ["| left | right | base | meaning |", "|---|---|---|---|"]
+    for (left, right, base), verdict in PRESENCE.items():
+        if verdict in MEANINGS:
+            marks = " | ".join("x" if there else "-" for there in (left, right, base))
+            rows.append(f"| {marks} | {MEANINGS[verdict]} |")
+    return "\n".join(rows)
+
+
+def command_reference() -> str:
+    """Return the help of every command as markdown."""
+    parts = [
+        "# Commands",
+        "",
+        "Generated from the program's help. Exit codes: 0 done, 1 refused or failed, 2 misused.",
+    ]
+    for context, command in _commands(program, click.Context(program, info_name="sync-pipelines")):
+        title = f"{'#' * min(2 + context.command_path.count(' '), 4)} `{context.command_path}`"
+        parts += ["", title, "", "```text", command.get_help(context).rstrip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def _commands(command: click.Command, context: click.Context) -> list[tuple[click.Context, click.Command]]:
+    found = [(context, command)]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                found += _commands(child, click.Context(child, info_name=name, parent=context))
+    return found
+
+
+def replaced(text: str, name: str, body: str) -> str:
+    """Return a page with one generated part put in between its two markers."""
+    begin, end = f"<!-- generated: {name} -->\n", f"<!-- end: {name} -->"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}{body}\n{end}{tail}"
+
+
+def pages() -> dict[Path, str]:
+    """Return every page with generated parts as it should be."""
+    architecture = DOCS / "architecture.md"
+    text = architecture.read_text(encoding="utf-8")
+    text = replaced(text, "three trees", three_trees())
+    text = replaced(text, "life cycle", f"```mermaid\n{mermaid()}\n```")
+    return {architecture: text, DOCS / "commands.md": command_reference()}
+
+
+def main() -> int:
+    """Write the pages, or check them."""
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.name} is out of date; run 'make docs'")
+        return 1 if stale else 0
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
+from sync_pipelines.pipelines.registry import SECTIONS
+from sync_pipelines.settings import load_section
+
+PROJECT = Path(__file__).parents[1]
+PAGES = sorted([PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
+
+
+def generator() -> ModuleType:
+    """Load ``docs/generate.py``, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("generate", PROJECT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    stale = [path.name for path, text in generator().pages().items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, f"run 'make docs': {stale}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).resolve().exists()]
+    assert not missing
+
+
+def test_the_example_connections_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALDUR_TOKEN", "owner")
+    monkeypatch.setenv("WALDUR_STAFF_TOKEN", "staff")
+    example = PROJECT / "deploy" / "connections.example.yaml"
+    connections = load_section(
+        "offerings", OfferingsConnection, known=SECTIONS, environment={"SYNC_CONNECTIONS_FILE": str(example)}
+    )
+    assert [connection.name for connection in connections] == ["nordlys"]
+
+
+def test_every_field_of_a_connection_is_explained() -> None:
+    page = (PROJECT / "docs" / "connections.md").read_text(encoding="utf-8")
+    assert [name for name in OfferingsConnection.model_fields if f"`{name}" not in page] == ["chain", "waldur", "guard"]
+
+
+def test_the_workspace_names_its_working_directory() -> None:
+    workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text(encoding="utf-8"))
+    (location,) = workspace["load_from"]
+    assert location["python_module"]["working_directory"] == "."
