@@ -125,6 +125,7 @@ class PlanCounts:
         setattr(self, change.action.value, getattr(self, change.action.value) + 1)
         self.adopted += change.adopts
         self.destructive += change.destructive
+        self.blocked += bool(change.blocked)
         if change.action is Action.UPDATE:
             self.state_changes += state_field in change.fields
             for name in change.fields:

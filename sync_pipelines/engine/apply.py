@@ -29,6 +29,7 @@ from sync_pipelines.engine.settle import recover
 from sync_pipelines.engine.tasks import in_thread, together
 from sync_pipelines.store import leases, plans
 from sync_pipelines.store.plans import StoredPlan
+from sync_pipelines.store.snapshots import read_snapshot
 
 LINK_BATCH = 500
 """Changes without a call to the peer that are settled in one transaction."""
@@ -166,6 +167,9 @@ def _close(connection: Connection, run: Run, plan: StoredPlan, applied: Applied)
         "reconcile",
         success=applied.stopped is None,
         plan=plan.hash,
+        **{f"{run.pair.name}_checked": read_snapshot(connection, plan.left_snapshot).records},
+        **{f"{run.pair.name}_queued": plan.changes},
+        drift_detected=int(plan.counts["drifted"]),
         approved_by=plan.approved_by,
         duration_ns=round(applied.seconds * 1e9),
         **outcome,

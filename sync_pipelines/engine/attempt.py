@@ -205,7 +205,7 @@ async def _converge(work: _Work, current: Record | None, effect_id: int) -> str:
         _must_be_known_as(work, observed)
     moved = _moved(work, observed, fields) - blocked
     await work.journal.write(lambda connection: _settle(connection, work, effect_id, observed, blocked, moved))
-    waiting = f"; waiting for a person: {', '.join(sorted(blocked))}" if blocked else ""
+    waiting = f"; held back: {', '.join(sorted(blocked))}" if blocked else ""
     meanwhile = f"; changed at the target meanwhile: {', '.join(sorted(moved))}" if moved else ""
     return f"{change.reason}{waiting}{meanwhile}"
 

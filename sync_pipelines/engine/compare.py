@@ -211,7 +211,7 @@ def _tell(run: Run, plan: StoredPlan, outcome: _Outcome) -> None:
     counts = outcome.counts
     run.log.info(
         "%s: plan %s: %d to create, %d to update, %d to link, %d to retire; left alone: %d orphans, %d conflicts, "
-        "%d withheld, %d invalid, %d waiting, %d dead letters, %d waiting for a person",
+        "%d withheld, %d invalid, %d waiting, %d dead letters, %d with fields held back",
         run.pair.full_name,
         plan.hash[:12],
         counts.create,

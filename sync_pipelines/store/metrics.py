@@ -24,6 +24,17 @@ class Sample:
     value: float
 
 
+def begin(connection: Connection, scope: Scope, names: Sequence[str]) -> None:
+    """Let counters exist at zero, so that they are shown before they first count something."""
+    connection.execute(
+        text(
+            "INSERT INTO sync.metric (name, pair, scope, bucket, value) SELECT name, :pair, :scope, '', 0 "
+            "FROM unnest(CAST(:names AS text[])) AS given(name) ORDER BY name ON CONFLICT DO NOTHING"
+        ),
+        {"pair": scope.pair, "scope": scope.name, "names": list(names)},
+    )
+
+
 def count(connection: Connection, scope: Scope, name: str, by: float = 1) -> None:
     """Raise a counter within the current transaction."""
     add(connection, scope, {(name, ""): by})

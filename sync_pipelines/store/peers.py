@@ -28,19 +28,29 @@ class PeerLimits:
     open_seconds: float = 30.0
 
 
-class PeerGate:
-    """Asks PostgreSQL before every request; fits the ``Throttle`` port of ``systems.transport``."""
+LONGEST_WAIT = 60.0
+"""Seconds that a request may wait for its turn; a run does not sit through a longer pause while it holds its scope."""
 
-    def __init__(self, engine: Engine, limits: PeerLimits) -> None:
+
+class PeerGate:
+    """Asks PostgreSQL before every request; fits the ``Throttle`` port of ``systems.transport``.
+
+    Arguments:
+        limits: how the peer is to be treated.
+        server: which server it is, e.g. ``"waldur.example.com"``; each has a bucket and a breaker of its own.
+    """
+
+    def __init__(self, engine: Engine, limits: PeerLimits, server: str = "") -> None:
         self._engine = engine
         self._limits = limits
+        self._server = server
         self._healthy = False
 
     async def admit(self, peer: str) -> None:
         """Wait for the request's turn.
 
         Raises:
-            PeerUnavailable: the breaker is open; it says for how long.
+            PeerUnavailable: the breaker is open, or the turn is more than a minute away; it says for how long.
         """
         while True:
             wait, closed_for = await asyncio.to_thread(self._reserve, peer)
@@ -54,6 +64,14 @@ class PeerGate:
                 )
             if wait <= 0:
                 return
+            if wait > LONGEST_WAIT:
+                raise PeerUnavailable(
+                    peer,
+                    FailureKind.RATE_LIMITED,
+                    f"no request may be sent for {wait:.0f} s (the peer asked for a pause, or its rate limit is far "
+                    "exceeded); the next run goes on",
+                    retry_after=wait,
+                )
             await asyncio.sleep(wait)
             # Who had a turn when the peer asked for a pause queues up again behind it.
             if not await asyncio.to_thread(self._paused, peer):
@@ -66,7 +84,7 @@ class PeerGate:
                 self._execute,
                 "UPDATE sync.peer SET failures = 0, opened_at = NULL, probing_until = NULL "
                 "WHERE name = :peer AND failures > 0",
-                peer=peer,
+                peer=self._row(peer),
             )
             self._healthy = True
 
@@ -82,7 +100,7 @@ class PeerGate:
             "ON CONFLICT (name) DO UPDATE SET "
             "failures = p.failures + 1, probing_until = NULL, "
             "opened_at = CASE WHEN p.failures + 1 >= :threshold THEN clock_timestamp() ELSE p.opened_at END",
-            peer=peer,
+            peer=self._row(peer),
             burst=self._limits.burst,
             threshold=self._limits.failure_threshold,
         )
@@ -94,14 +112,17 @@ class PeerGate:
             "INSERT INTO sync.peer AS p (name, tokens, refilled_at, blocked_until) VALUES (:peer, :burst, "
             "clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds)) ON CONFLICT (name) DO UPDATE "
             "SET blocked_until = greatest(p.blocked_until, EXCLUDED.blocked_until)",
-            peer=peer,
+            peer=self._row(peer),
             burst=self._limits.burst,
             seconds=seconds,
         )
 
+    def _row(self, peer: str) -> str:
+        return f"{peer} {self._server}" if self._server else peer
+
     def _reserve(self, peer: str) -> tuple[float, float]:
         parameters = {
-            "peer": peer,
+            "peer": self._row(peer),
             "rate": self._limits.rate,
             "burst": self._limits.burst,
             "threshold": self._limits.failure_threshold,
@@ -125,7 +146,8 @@ class PeerGate:
         with self._engine.begin() as connection:
             return bool(
                 connection.execute(
-                    text("SELECT blocked_until > clock_timestamp() FROM sync.peer WHERE name = :peer"), {"peer": peer}
+                    text("SELECT blocked_until > clock_timestamp() FROM sync.peer WHERE name = :peer"),
+                    {"peer": self._row(peer)},
                 ).scalar()
             )
 

@@ -141,6 +141,47 @@ def test_given_a_target_record_handed_to_somebody_else_after_the_plan_it_is_not_
     assert world.right.rows["r1"].content["name"] == "name of k01"
 
 
+@pytest.mark.parametrize(
+    "move",
+    [
+        "UPDATE sync.record SET fingerprint = '\\x00' WHERE key = 'k1'",
+        "UPDATE sync.record SET fingerprint = '\\x00' WHERE key = 'theirs'",
+        "UPDATE sync.record SET withheld = 'a draft' WHERE key = 'k1'",
+        "DELETE FROM sync.record WHERE key = 'theirs'",
+        "INSERT INTO sync.base SELECT scope_id, 'k9', 'theirs', 'nk-k9', '', '', '{}', '{}', 'map' "
+        "FROM sync.record WHERE key = 'k1'",
+    ],
+    ids=["left moved", "right moved", "left withheld", "right gone", "linked with another"],
+)
+def test_given_an_adoption_whose_records_moved_since_the_plan_it_is_stale(world: World, move: str) -> None:
+    world.left.put("k1", name="one")
+    world.right.put("theirs", "nk-k1", name="one")
+
+    _planned_then_applied(world, lambda: world.sql(move), {"stale": 1})
+
+    assert "k1" not in world.links()
+
+
+def test_given_a_forgotten_link_whose_source_came_back_since_the_plan_the_link_stays(world: World) -> None:
+    world.fill(10)
+    world.reconcile()
+    world.right.remove("r1")
+    gone = world.left.rows.pop("k01")
+
+    def come_back() -> None:
+        world.left.rows["k01"] = gone
+        world.sql(
+            "INSERT INTO sync.record (scope_id, side, key, natural_key, fingerprint, detail, content, snapshot_id) "
+            "SELECT scope_id, 'left', 'k01', 'nk-k01', '\\x00', '', '{}', 1 FROM sync.record LIMIT 1"
+        )
+
+    _planned_then_applied(world, come_back, {"stale": 1})
+
+    assert "k01" in world.links()
+    world.reconcile()
+    assert world.agrees()
+
+
 def test_given_newer_observations_an_older_open_plan_is_refused(world: World) -> None:
     world.fill(2)
     older = world.reconcile(plan_only=True).plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import Engine
@@ -66,7 +67,7 @@ async def open_connection(connection: OfferingsConnection, engine: Engine) -> As
         chain_transport = await stack.enter_async_context(chain_transport_of(connection, engine))
         redactor = Redactor(_secrets(connection))
         waldur = connection.waldur
-        gate = _gate(engine, waldur.limits)
+        gate = _gate(engine, waldur.limits, waldur.url)
 
         async def transport_with(token: Secret) -> Transport:
             return await stack.enter_async_context(
@@ -96,7 +97,10 @@ def chain_transport_of(connection: OfferingsConnection, engine: Engine) -> Trans
     """Return the transport to the chain's node, to be entered by the caller."""
     chain = connection.chain
     return Transport(
-        "chain", chain.rpc_url, throttle=_gate(engine, chain.limits), timeout=_timeout(chain.timeout_seconds)
+        "chain",
+        chain.rpc_url,
+        throttle=_gate(engine, chain.limits, chain.rpc_url),
+        timeout=_timeout(chain.timeout_seconds),
     )
 
 
@@ -141,8 +145,9 @@ def _timeout(seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
 
 
-def _gate(engine: Engine, limits: Limits) -> PeerGate:
-    return PeerGate(engine, PeerLimits(rate=limits.requests_per_second, burst=limits.burst))
+def _gate(engine: Engine, limits: Limits, url: str) -> PeerGate:
+    # Connections to one server share its bucket and breaker; those to another have their own.
+    return PeerGate(engine, PeerLimits(rate=limits.requests_per_second, burst=limits.burst), urlsplit(url).netloc)
 
 
 def _secrets(connection: OfferingsConnection) -> list[str]:
