@@ -35,7 +35,7 @@ demo: install ## run the whole thing on stand-ins of the external systems
 	@exec $(BIN)/sync-pipelines demo
 
 test: lint types ## lint, types, floors and all tests
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: install ## check style and format
 	@$(BIN)/ruff check .
@@ -61,5 +61,6 @@ clean: ## remove the environment and caches; data stays
 clean-data: ## delete the embedded database and the run logs, after asking
 	@printf 'Delete everything in .sync_pipelines? [y/N] '; read answer; [ "$$answer" = y ] || exit 1
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -c 'from sync_pipelines.store.embedded import stop; \
-		from sync_pipelines.store.home import home_folder; stop(home_folder() / "postgres")'; fi
+		from sync_pipelines.store.home import home_folder; \
+		[stop(home_folder() / part / "postgres") for part in ("", "demo")]'; fi
 	rm -rf .sync_pipelines

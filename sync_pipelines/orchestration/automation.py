@@ -29,7 +29,7 @@ from sync_pipelines.store import audit, states
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 RETRY_SECONDS = 60
-_WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING]
+_WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
 
 
 def cron_of(interval: int) -> str:

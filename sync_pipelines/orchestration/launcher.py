@@ -15,6 +15,8 @@ from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import deserialize_value
 
+from sync_pipelines.orchestration.process_tag import PROCESS_TAG, is_gone
+
 _LOOKS_BEFORE_DEAD = 3
 
 
@@ -39,6 +41,8 @@ class WatchedRunLauncher(DefaultRunLauncher):
         A server behind a port is given several looks, for it may be on another machine; a local socket that nobody
         serves is proof enough.
         """
+        if is_gone(run.tags.get(PROCESS_TAG, "")):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the command that ran it was killed")
         info = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
         if not info:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "not launched here")

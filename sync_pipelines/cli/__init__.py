@@ -1,0 +1,5 @@
+"""The command line ``sync-pipelines``."""
+
+from sync_pipelines.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,83 @@
+"""``sync-pipelines audit``: hand the audit log out, and prove that nobody altered it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from sync_pipelines.cli import output
+from sync_pipelines.cli.session import PIPELINE, open_store
+from sync_pipelines.core.errors import SyncError
+from sync_pipelines.store import audit as audit_log
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+
+
+@click.group()
+def audit() -> None:
+    """Hand the audit log out, and prove that nobody altered it."""
+
+
+@audit.command()
+@click.option("--pipeline", default=PIPELINE, show_default=True, help="Which pipeline's log.")
+@click.option("--since", type=click.DateTime(_FORMATS), metavar="TIME", help="Only from this time on (UTC, ISO 8601).")
+@click.option("--key", metavar="ID", help="Only entries about this record.")
+@click.option("--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="File; default is stdout.")
+def export(pipeline: str, since: datetime | None, key: str | None, path: Path | None) -> None:
+    """Write the log as JSON lines, oldest first.
+
+    Each line is an entry with its number, its hash and the hash before it. The hash is SHA-256 over the previous
+    hash, a line end, and the entry's canonical JSON without these three.
+    """
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    number = 0
+    with open_store() as engine, engine.connect() as connection, _target(path) as target:
+        for item in audit_log.entries(connection, pipeline, key=key, since=since):
+            chained = {"number": item.number, "previous_hash": item.previous, "hash": item.hash}
+            target.write(output.json_line({**item.entry, **chained}) + "\n")
+            number += 1
+    output.note(f"{number} entries of {pipeline} exported" + (f" to {path}" if path else ""))
+
+
+@audit.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def verify(as_json: bool) -> None:
+    """Recompute every hash of every log.
+
+    Ends with 1 when an entry was altered, removed or cut off, and names the first one.
+    """
+    with open_store() as engine, engine.connect() as connection:
+        reports = {chain: audit_log.verify(connection, chain) for chain in audit_log.chains(connection)}
+    if as_json:
+        output.print_json({chain: asdict(report) | {"intact": report.intact} for chain, report in reports.items()})
+    elif not reports:
+        output.note("The audit log is empty.")
+    else:
+        rows = [
+            (chain, report.entries, "intact" if report.intact else f"broken: {report.reason}")
+            for chain, report in reports.items()
+        ]
+        output.show(output.table("Audit logs", ["pipeline", "good entries", "finding"], rows, numbers=["good entries"]))
+    broken = [f"{chain}: {report.reason}" for chain, report in reports.items() if not report.intact]
+    if broken:
+        raise SyncError(f"the audit log is broken: {'; '.join(broken)}")
+
+
+@contextmanager
+def _target(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8") as target:
+            yield target
+    except OSError as error:
+        raise SyncError(f"{path} cannot be written: {error.strerror}") from None
