@@ -5,6 +5,7 @@ Run as ``.venv/bin/python docs/generate.py`` (``make docs``).
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def three_trees() -> str:
 
 
 def command_reference() -> str:
-    """Return the help of every command as markdown."""
+    """Return the help of every command as markdown, 80 columns wide whatever the terminal is."""
+    os.environ["COLUMNS"] = "80"
     parts = [
         "# Commands",
         "",

@@ -218,6 +218,14 @@ CREATE TABLE sync.watermark (
     moved_at    timestamptz NOT NULL DEFAULT now()
 );
 
+CREATE TABLE sync.owed_reconcile (
+    scope_id    integer PRIMARY KEY REFERENCES sync.scope,
+    reason      text NOT NULL,
+    run_id      text NOT NULL,
+    since       timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE sync.owed_reconcile IS 'Scopes that something asked to look at and that no run has looked at since.';
+
 CREATE TABLE sync.lease (
     name        text PRIMARY KEY,
     holder      text NOT NULL,

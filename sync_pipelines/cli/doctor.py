@@ -114,8 +114,10 @@ def _dagster() -> Finding:
 
 async def _connection(connection: OfferingsConnection, engine: Engine) -> list[Finding]:
     from sync_pipelines.pipelines.offerings.pair import open_connection
+    from sync_pipelines.systems.throttle import NoThrottle
 
-    async with open_connection(connection, engine) as opened:
+    # Past the shared breakers: a dead URL found here must not stop runs, and an open breaker must not hide the cause.
+    async with open_connection(connection, engine, throttle=NoThrottle()) as opened:
         chain, waldur = f"{connection.name}: chain", f"{connection.name}: waldur"
         found = []
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -63,7 +64,7 @@ def _document(connection: Connection, scope: Scope, key: str) -> dict[str, Any] 
         return None
     effect = effects.latest(connection, scope, key)
     letters = [letter for letter in states.letters(connection, PIPELINE, scope=scope.name) if letter.key == key]
-    entries = list(audit.entries(connection, PIPELINE, key=key))[-SHOWN_ENTRIES:]
+    entries = audit.latest(connection, PIPELINE, key=key, limit=SHOWN_ENTRIES)
     return {
         "offering_id": key,
         "connection": scope.name,
@@ -120,5 +121,5 @@ def _show(document: Mapping[str, Any]) -> None:
         output.show("", output.table("Latest audit entries", ["when", "action", "outcome", "error"], rows))
 
 
-def _by(how: str | None, when: object) -> str | None:
-    return None if how is None else f"by {how}, {output.moment(when)}"  # type: ignore[arg-type]
+def _by(how: str | None, when: datetime | None) -> str | None:
+    return None if how is None else f"by {how}, {output.moment(when)}"

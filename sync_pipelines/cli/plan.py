@@ -8,7 +8,6 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import click
@@ -151,7 +150,7 @@ def _show(connection: Connection, found: StoredPlan, limit: int) -> None:
     if not found.changes:
         output.show("Nothing to change.")
         return
-    changes = islice(plans.changes(connection, found.id), limit)
+    changes = plans.changes(connection, found.id, limit=limit)
     rows = [(change.action, change.key, _difference(change), _why(change)) for change in changes]
     output.show(output.table("Changes", ["action", "record", "before → after", "why"], rows))
     if found.changes > limit:

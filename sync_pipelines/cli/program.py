@@ -24,6 +24,7 @@ _COMMANDS = {
     "plan": "plan",
     "dead-letter": "dead_letter",
     "audit": "audit",
+    "metrics": "metrics",
     "doctor": "doctor",
     "migrate": "database",
     "database": "database",

@@ -53,7 +53,7 @@ def connections() -> tuple[OfferingsConnection, ...]:
     if path is None:
         raise ConfigurationError(
             f"there is no connections file: set {CONNECTIONS_VARIABLE}, or write a connections.yaml here "
-            "(connections.example.yaml shows the format; 'sync-pipelines demo' needs none)"
+            "(deploy/connections.example.yaml shows the format; 'sync-pipelines demo' needs none)"
         )
     raise ConfigurationError(f"{path}: there is no enabled connection under {PIPELINE!r}")
 

@@ -156,7 +156,7 @@ def preview(hash_: str, changes: Iterable[Change], *, total: int, shown: int = 5
         total: number of changes in the plan.
     """
     rows = [
-        f"| {change.action} | {_cell(change.key)} | {_differences(change)} | {_cell(change.reason)} |"
+        f"| {change.action} | {markdown_cell(change.key)} | {_differences(change)} | {markdown_cell(change.reason)} |"
         for change in islice(changes, shown)
     ]
     lines = [f"**Plan `{hash_[:12]}`**: {total} changes", ""]
@@ -169,12 +169,12 @@ def preview(hash_: str, changes: Iterable[Change], *, total: int, shown: int = 5
 
 def _differences(change: Change) -> str:
     if change.action is Action.CREATE or change.before is None or change.after is None:
-        return _cell(", ".join(change.fields))
+        return markdown_cell(", ".join(change.fields))
     parts = []
     for name in change.fields:
         before, after = _short(change.before.get(name)), _short(change.after.get(name))
         parts.append(f"{name}: {before} → {after}" if len(before) + len(after) <= 90 else f"{name}: changed")
-    return _cell("; ".join(parts))
+    return markdown_cell("; ".join(parts))
 
 
 def _short(value: object) -> str:
@@ -182,6 +182,6 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """Escape what would end the cell, load an image, or become a link or HTML: names come from strangers."""
     return re.sub(r"([\\|`<&\[\]])", r"\\\1", " ".join(text.split()))

@@ -161,6 +161,8 @@ def _close(connection: Connection, run: Run, plan: StoredPlan, applied: Applied)
         "seconds": round(applied.seconds, 3),
     }
     plans.finish(connection, plan.id, outcome)
+    if applied.stopped and not applied.outcomes[Outcome.APPLIED]:
+        plans.reopen(connection, plan.id)
     ledger.event(
         connection,
         run,

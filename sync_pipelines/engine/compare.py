@@ -24,6 +24,7 @@ from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import Snapshot
 from sync_pipelines.store.statements import statement
 
+SIDES: tuple[snapshots.Side, snapshots.Side] = ("left", "right")
 BATCH = 1000
 """Changes held in memory at a time."""
 
@@ -55,7 +56,7 @@ def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False)
         SnapshotUnsealed: a side was never read.
     """
     with run.engine.begin() as connection:
-        left, right = _snapshot(connection, run, "left"), _snapshot(connection, run, "right")
+        left, right = (_snapshot(connection, run, side, full=keys is None) for side in SIDES)
         recover(connection, run)
         metrics.begin(connection, run.scope, [f"{run.pair.metric_prefix}_{name}" for name in ledger.COUNTERS])
         if run.pair.known_links:
@@ -82,8 +83,8 @@ def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False)
     return plan
 
 
-def _snapshot(connection: Connection, run: Run, side: snapshots.Side) -> Snapshot:
-    snapshot = snapshots.latest_snapshot(connection, run.scope, side)
+def _snapshot(connection: Connection, run: Run, side: snapshots.Side, *, full: bool) -> Snapshot:
+    snapshot = snapshots.latest_snapshot(connection, run.scope, side, full=full)
     if snapshot is None:
         raise SnapshotUnsealed(f"{run.pair.full_name}: the {side} side was never read; run a full reconcile first")
     return snapshot

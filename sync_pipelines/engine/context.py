@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from sync_pipelines.core.errors import LeaseLost
+from sync_pipelines.core.errors import LeaseHeld, LeaseLost
 from sync_pipelines.engine.ports import Pair
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.store import leases
@@ -20,6 +21,9 @@ from sync_pipelines.store.scopes import Scope, ensure_scope
 
 LEASE_SECONDS = 60.0
 """A killed run blocks its scope for at most this long; a living one renews at a third of it."""
+
+LOOK_SECONDS = 0.5
+"""A run that waits for its turn looks this often."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,24 @@ class Run:
 
 @asynccontextmanager
 async def working_on(
-    engine: Engine, pair: Pair, run_id: str, log: logging.Logger, *, lease_seconds: float = LEASE_SECONDS
+    engine: Engine,
+    pair: Pair,
+    run_id: str,
+    log: logging.Logger,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    patience: float = 0.0,
 ) -> AsyncIterator[Run]:
     """Hold the scope's lease for the time of the block and keep renewing it.
+
+    Arguments:
+        patience: seconds to wait for another run of the scope to end.
 
     Raises:
         LeaseHeld: another run works on the scope.
         LeaseLost: the lease was taken over while we worked; the block is cancelled.
     """
-    with engine.begin() as connection:
-        scope = ensure_scope(connection, pair.name, pair.scope)
-        lease = leases.take(connection, scope.lease, run_id, lease_seconds)
+    scope, lease = await _take(engine, pair, run_id, log, lease_seconds, patience)
     owner = asyncio.current_task()
     assert owner is not None
     lost: list[LeaseLost] = []
@@ -72,6 +83,29 @@ async def working_on(
             await keeper
         with engine.begin() as connection:
             leases.release(connection, lease)
+
+
+async def _take(
+    engine: Engine, pair: Pair, run_id: str, log: logging.Logger, lease_seconds: float, patience: float
+) -> tuple[Scope, Lease]:
+    deadline = time.monotonic() + patience
+    told = False
+    while True:
+        try:
+            return await in_thread(_try_take, engine, pair, run_id, lease_seconds)
+        except LeaseHeld as held:
+            if time.monotonic() >= deadline:
+                raise
+            if not told:
+                log.info("waiting for its turn: %s", held)
+                told = True
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _try_take(engine: Engine, pair: Pair, run_id: str, seconds: float) -> tuple[Scope, Lease]:
+    with engine.begin() as connection:
+        scope = ensure_scope(connection, pair.name, pair.scope)
+        return scope, leases.take(connection, scope.lease, run_id, seconds)
 
 
 async def _keep(

@@ -39,6 +39,7 @@ async def reconcile(
     keys: Sequence[str] | None = None,
     plan_only: bool = False,
     force: bool = False,
+    patience: float = 0.0,
 ) -> Reconciled:
     """Bring one scope into agreement.
 
@@ -46,6 +47,7 @@ async def reconcile(
         keys: natural keys of a selective reconcile, ``None`` for the whole scope.
         plan_only: write the plan and change nothing.
         force: compare field by field, whatever was agreed.
+        patience: seconds to wait for another run of the scope to end.
 
     Raises:
         LeaseHeld: another run works on the scope.
@@ -53,7 +55,7 @@ async def reconcile(
         SnapshotUnsealed: a side was read incompletely, so nothing was applied.
     """
     started = time.monotonic()
-    async with working_on(engine, pair, run_id, log) as run:
+    async with working_on(engine, pair, run_id, log, patience=patience) as run:
         left, right = await together(extract(run, "left", keys), extract(run, "right", keys))
         plan = await in_thread(compare, run, keys, force=force)
         if not plan_only and not (left.complete and right.complete):
@@ -62,21 +64,6 @@ async def reconcile(
                 + "; ".join(left.unsealed + right.unsealed)
             )
         applied = None if plan_only or plan.state == "held" else await apply(run, plan)
-    return Reconciled(plan, applied, time.monotonic() - started)
-
-
-async def apply_approved(
-    engine: Engine, pair: Pair, *, plan_hash: str, by: str, run_id: str, log: logging.Logger
-) -> Reconciled:
-    """Approve one held plan and carry it out, once; records that moved since are skipped as stale.
-
-    Raises:
-        PlanRefused: there is no such plan in this scope, or it is not held.
-    """
-    started = time.monotonic()
-    async with working_on(engine, pair, run_id, log) as run:
-        plan = approve(run, plan_hash, by)
-        applied = await apply(run, plan)
     return Reconciled(plan, applied, time.monotonic() - started)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from itertools import islice
 
 from dagster import (
     AssetCheckResult,
@@ -26,6 +25,7 @@ from sync_pipelines.engine.compare import compare
 from sync_pipelines.engine.context import working_on
 from sync_pipelines.engine.extract import extract
 from sync_pipelines.engine.reconcile import approve
+from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.orchestration import metadata
 from sync_pipelines.orchestration.resources import Mode, RunOptions
 from sync_pipelines.orchestration.spec import OpenPair, ReconcilePipeline
@@ -36,6 +36,8 @@ from sync_pipelines.store.scopes import ensure_scope
 from sync_pipelines.store.snapshots import Side, Snapshot
 
 PREVIEWED_CHANGES = 50
+PATIENCE = 120.0
+"""Seconds that a step waits for another run of its scope, such as one that a chain event started."""
 ERROR, WARN = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
 
 
@@ -105,7 +107,7 @@ async def _extract(
 ) -> tuple[Snapshot, float, int]:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log, patience=PATIENCE) as run,
     ):
         taken = await extract(run, side, options.selected)
         _tell_peers(context, opened)
@@ -162,7 +164,7 @@ def _plan(pipeline: ReconcilePipeline) -> AssetsDefinition:
     def plan(context: AssetExecutionContext, store: ResourceParam[Engine], options: RunOptions) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
         made = asyncio.run(_make_plan(context, pipeline, store, options))
         with store.begin() as connection:
-            shown = list(islice(plans.changes(connection, made.id), PREVIEWED_CHANGES))
+            shown = list(plans.changes(connection, made.id, limit=PREVIEWED_CHANGES))
             standing = findings.standing(connection, pipeline.name, scope=context.partition_key)
         text = preview(made.hash, shown, total=made.changes, shown=PREVIEWED_CHANGES)
         return MaterializeResult(
@@ -178,11 +180,11 @@ async def _make_plan(
 ) -> StoredPlan:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log, patience=PATIENCE) as run,
     ):
         if options.approve:
             return approve(run, options.approve, context.run.tags.get("user", "the Launchpad"))
-        return compare(run, options.selected, force=options.force_full)
+        return await in_thread(compare, run, options.selected, force=options.force_full)
 
 
 def _guard(plan: StoredPlan, options: RunOptions) -> AssetCheckResult:
@@ -261,7 +263,7 @@ async def _carry_out(
 ) -> tuple[Applied, StoredPlan, dict[str, float]]:
     async with (
         pipeline.open(context.partition_key, store) as opened,
-        working_on(store, opened.pair, context.run.run_id, context.log) as run,
+        working_on(store, opened.pair, context.run.run_id, context.log, patience=PATIENCE) as run,
     ):
         with store.begin() as connection:
             plan = (
@@ -269,6 +271,10 @@ async def _carry_out(
                 if options.approve
                 else plans.plan_to_apply(connection, run.scope, context.run.run_id)
             )
+        if plan.state == "superseded":
+            # A run past the queue has planned anew meanwhile; what this one saw is out of date.
+            context.log.warning("plan %s was superseded by another run; nothing is applied", plan.hash[:12])
+            return Applied(), plan, dict(opened.peer_seconds)
         outcome = await apply(run, plan)
         _tell_peers(context, opened)
         return outcome, plan, dict(opened.peer_seconds)

@@ -1,9 +1,9 @@
 """What starts runs by itself: reconcile schedules, the retry sensor, and the sensor that notes failed runs."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from dagster import (
+    DagsterInstance,
     DagsterRunStatus,
     DefaultScheduleStatus,
     DefaultSensorStatus,
@@ -24,12 +24,15 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from sqlalchemy import Engine
 
+from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline
-from sync_pipelines.store import audit, states
+from sync_pipelines.store import audit, owed, states
+from sync_pipelines.store.snapshots import storable_text
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 RETRY_SECONDS = 60
 _WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
+_UNFINISHED = [*_WAITING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def cron_of(interval: int) -> str:
@@ -40,12 +43,10 @@ def cron_of(interval: int) -> str:
     return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
 
 
-def run_request(
-    pipeline: ReconcilePipeline, scope: str, *, keys: Sequence[str] = (), run_key: str | None = None
-) -> RunRequest:
+def run_request(pipeline: ReconcilePipeline, scope: str, *, keys: Sequence[str] = ()) -> RunRequest:
     """Ask for one reconcile of one connection, of all its records or of some."""
     config = {"resources": {"options": {"config": {"keys": list(keys)}}}} if keys else {}
-    return RunRequest(run_key=run_key, partition_key=scope, run_config=config, tags={SCOPE_TAG: pipeline.tag(scope)})
+    return RunRequest(partition_key=scope, run_config=config, tags={SCOPE_TAG: pipeline.tag(scope)})
 
 
 def reconcile_schedules(pipeline: ReconcilePipeline, job: Job) -> list[ScheduleDefinition]:
@@ -67,9 +68,7 @@ def _schedule(pipeline: ReconcilePipeline, job: Job, interval: int, names: list[
     )
     def reconcile(context: ScheduleEvaluationContext) -> list[RunRequest] | SkipReason:
         requests = [
-            run_request(pipeline, name)
-            for name in names
-            if not context.instance.get_runs_count(RunsFilter(tags={SCOPE_TAG: pipeline.tag(name)}, statuses=_WAITING))
+            run_request(pipeline, name) for name in names if not _has_run(context.instance, pipeline, name, _WAITING)
         ]
         return requests or SkipReason("every connection still has a run waiting")
 
@@ -84,19 +83,22 @@ def retry_sensor(pipeline: ReconcilePipeline, job: Job) -> SensorDefinition:
         job=job,
         minimum_interval_seconds=RETRY_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Looks every minute for records whose retry is due and asks for one selective run a connection.",
+        description="Looks every minute for records whose retry is due, and for connections that an event run did "
+        "not get to, and asks for one run a connection.",
     )
     def retries(context: SensorEvaluationContext, store: ResourceParam[Engine]) -> Iterator[RunRequest | SkipReason]:
         with store.begin() as connection:
             due = states.due(connection, pipeline.name)
-        for name in sorted({retry.scope for retry in due} & {scope.name for scope in pipeline.scopes}):
-            mine = [retry for retry in due if retry.scope == name]
-            # The same failures are asked for once; the next failure of any of them has another time and asks again.
-            moments = "".join(f"{retry.natural_key}{retry.next_retry_at.isoformat()}" for retry in mine)
-            key = f"{name}:{hashlib.blake2b(moments.encode(), digest_size=12).hexdigest()}"
-            yield run_request(pipeline, name, keys=[retry.natural_key for retry in mine], run_key=key)
-        if not due:
-            yield SkipReason("no retry is due")
+            owing = {item.scope for item in owed.standing(connection, pipeline.name)}
+        asked = 0
+        for name in [scope.name for scope in pipeline.scopes]:
+            keys = [retry.natural_key for retry in due if retry.scope == name]
+            # No run key: it would de-duplicate for ever, also when the run failed before it tried anything.
+            if (keys or name in owing) and not _has_run(context.instance, pipeline, name, _UNFINISHED):
+                asked += 1
+                yield run_request(pipeline, name, keys=() if name in owing else keys)
+        if not asked:
+            yield SkipReason("no retry is due, or its run is under way" if due or owing else "no retry is due")
 
     return retries
 
@@ -125,6 +127,13 @@ def failure_sensor(pipeline: ReconcilePipeline, jobs: Sequence[Job]) -> SensorDe
     return failed_runs
 
 
+def _has_run(
+    instance: DagsterInstance, pipeline: ReconcilePipeline, scope: str, statuses: list[DagsterRunStatus]
+) -> bool:
+    filters = RunsFilter(tags={SCOPE_TAG: pipeline.tag(scope)}, statuses=statuses)
+    return instance.get_runs_count(filters) > 0
+
+
 def _reason(context: RunFailureSensorContext) -> str:
     """Return the error that people wrote for people, not the frames around it."""
     for event in context.get_step_failure_events():
@@ -132,5 +141,5 @@ def _reason(context: RunFailureSensorContext) -> str:
         while error is not None and error.cause is not None:
             error = error.cause
         if error is not None:
-            return error.message.strip()
+            return storable_text(Redactor().text(error.message.strip()))
     return context.failure_event.message or "the run failed"

@@ -7,6 +7,7 @@ from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableSchema
 
+from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.apply import Applied
 from sync_pipelines.store.findings import StandingFinding
 from sync_pipelines.store.plans import StoredPlan
@@ -81,7 +82,11 @@ def of_applied(applied: Applied, plan: StoredPlan, tally: Mapping[Any, int], pee
 
 def findings_table(found: Iterable[StandingFinding]) -> str:
     """Return standing orphans or conflicts as a markdown table."""
-    rows = [f"| {f.kind} | {f.natural_key} | {f.detail} | {f.key} | {f.first_seen:%Y-%m-%d %H:%M} |" for f in found]
+    rows = [
+        f"| {f.kind} | {markdown_cell(f.natural_key)} | {markdown_cell(f.detail)} | {markdown_cell(f.key)} | "
+        f"{f.first_seen:%Y-%m-%d %H:%M} |"
+        for f in found
+    ]
     if not rows:
         return "none"
     head = ["| kind | record | what was found | at the target | since (UTC) |", "|---|---|---|---|---|"]
@@ -95,4 +100,4 @@ def column_schema(columns: Mapping[str, str]) -> TableSchema:
 
 
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {markdown_cell(line)}" for line in lines)

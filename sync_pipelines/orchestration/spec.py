@@ -42,7 +42,6 @@ class Scoped:
     Attributes:
         name: partition key.
         interval: seconds between full reconciles.
-        enabled: disabled connections have no partition.
     """
 
     name: str

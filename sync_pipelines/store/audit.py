@@ -99,6 +99,18 @@ def entries(
             yield ChainedEntry(row.number, row.previous, row.hash, row.entry)
 
 
+def latest(connection: Connection, chain: str, *, key: str, limit: int) -> list[ChainedEntry]:
+    """Return the newest entries of one record, oldest of them first."""
+    rows = connection.execute(
+        text(
+            "SELECT number, previous, hash, entry FROM sync.audit WHERE chain = :chain AND key = :key "
+            "ORDER BY number DESC LIMIT :limit"
+        ),
+        {"chain": chain, "key": key, "limit": limit},
+    )
+    return [ChainedEntry(*row) for row in rows][::-1]
+
+
 def chains(connection: Connection) -> list[str]:
     """Return the names of all chains."""
     return list(connection.execute(text("SELECT chain FROM sync.audit_head ORDER BY chain")).scalars())

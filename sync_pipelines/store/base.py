@@ -120,14 +120,6 @@ def holders(connection: Connection, scope: Scope, right_keys: Sequence[str]) -> 
     return {row.right_key: row.left_key for row in rows}
 
 
-def links(connection: Connection, scope: Scope) -> dict[str, str]:
-    """Return all links of a scope, left key -> right key."""
-    rows = connection.execute(
-        text("SELECT left_key, right_key FROM sync.base WHERE scope_id = :scope_id"), {"scope_id": scope.id}
-    )
-    return {row.left_key: row.right_key for row in rows}
-
-
 def count_linked(connection: Connection, scope: Scope) -> int:
     """Return how many records are linked and not retired."""
     return int(

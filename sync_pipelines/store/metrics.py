@@ -40,11 +40,6 @@ def count(connection: Connection, scope: Scope, name: str, by: float = 1) -> Non
     add(connection, scope, {(name, ""): by})
 
 
-def observe(connection: Connection, scope: Scope, name: str, seconds: float) -> None:
-    """Add one duration to a histogram within the current transaction."""
-    add(connection, scope, duration(name, [seconds]))
-
-
 def duration(name: str, seconds: Sequence[float]) -> dict[tuple[str, str], float]:
     """Return what durations add to a histogram, for :func:`add`."""
     sizes = {str(bound): float(sum(taken <= bound for taken in seconds)) for bound in BUCKETS}
@@ -91,19 +86,6 @@ def gauges(connection: Connection, pair: str, prefix: str) -> list[Sample]:
         prefix: what the pair's metric names start with, e.g. ``"offering_sync"``.
     """
     rows = connection.execute(
-        text(
-            "SELECT name, "
-            "(SELECT count(*) FROM sync.record_state r WHERE r.scope_id = s.id "
-            "  AND r.state IN ('pending', 'out_of_sync', 'failed', 'retrying')) AS queue_depth, "
-            "(SELECT count(*) FROM sync.effect e WHERE e.scope_id = s.id AND e.state = 'intended') AS active_syncs, "
-            "(SELECT count(*) FROM sync.dead_letter d WHERE d.scope_id = s.id AND d.state = 'open') "
-            "  AS dead_letter_size "
-            "FROM sync.scope s WHERE pair = :pair ORDER BY name"
-        ),
-        {"pair": pair},
+        text("SELECT name, scope, value FROM sync.gauge WHERE pair = :pair ORDER BY name, scope"), {"pair": pair}
     )
-    return [
-        Sample(f"{prefix}_{gauge}", row.name, "", float(getattr(row, gauge)))
-        for row in rows
-        for gauge in ("queue_depth", "active_syncs", "dead_letter_size")
-    ]
+    return [Sample(f"{prefix}_{row.name}", row.scope, "", row.value) for row in rows]

@@ -10,6 +10,9 @@ from sqlalchemy import Engine, text
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.store.statements import statement
 
+LONGEST_WAIT = 60.0
+"""Seconds that a request may wait for its turn; a run does not sit through a longer pause while it holds its scope."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeerLimits:
@@ -20,16 +23,23 @@ class PeerLimits:
         burst: requests that may be sent at once after a pause.
         failure_threshold: failures in a row that open the breaker.
         open_seconds: how long the breaker stays open before one request probes the peer.
+        longest_wait: seconds that a request may wait for its turn; one that would wait longer is refused.
     """
 
     rate: float | None = None
     burst: float = 1.0
     failure_threshold: int = 5
     open_seconds: float = 30.0
+    longest_wait: float = LONGEST_WAIT
 
 
-LONGEST_WAIT = 60.0
-"""Seconds that a request may wait for its turn; a run does not sit through a longer pause while it holds its scope."""
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Answer to one request: seconds to wait, seconds for which the breaker stays open, whether a token was taken."""
+
+    wait: float
+    closed_for: float
+    admitted: bool
 
 
 class PeerGate:
@@ -50,29 +60,30 @@ class PeerGate:
         """Wait for the request's turn.
 
         Raises:
-            PeerUnavailable: the breaker is open, or the turn is more than a minute away; it says for how long.
+            PeerUnavailable: the breaker is open, or the turn is further away than the longest wait; it says for how
+                long. Then no turn was taken.
         """
         while True:
-            wait, closed_for = await asyncio.to_thread(self._reserve, peer)
-            if closed_for > 0:
+            turn = await asyncio.to_thread(self._reserve, peer)
+            if turn.closed_for > 0:
                 raise PeerUnavailable(
                     peer,
                     FailureKind.TRANSIENT,
                     f"the circuit breaker is open after {self._limits.failure_threshold} failures in a row; "
-                    f"the next attempt is made in {closed_for:.0f} s",
-                    retry_after=closed_for,
+                    f"the next attempt is made in {turn.closed_for:.0f} s",
+                    retry_after=turn.closed_for,
                 )
-            if wait <= 0:
-                return
-            if wait > LONGEST_WAIT:
+            if not turn.admitted:
                 raise PeerUnavailable(
                     peer,
                     FailureKind.RATE_LIMITED,
-                    f"no request may be sent for {wait:.0f} s (the peer asked for a pause, or its rate limit is far "
-                    "exceeded); the next run goes on",
-                    retry_after=wait,
+                    f"no request may be sent for {turn.wait:.0f} s (the peer asked for a pause, or its rate limit is "
+                    "far exceeded); the next run goes on",
+                    retry_after=turn.wait,
                 )
-            await asyncio.sleep(wait)
+            if turn.wait <= 0:
+                return
+            await asyncio.sleep(turn.wait)
             # Who had a turn when the peer asked for a pause queues up again behind it.
             if not await asyncio.to_thread(self._paused, peer):
                 return
@@ -120,13 +131,14 @@ class PeerGate:
     def _row(self, peer: str) -> str:
         return f"{peer} {self._server}" if self._server else peer
 
-    def _reserve(self, peer: str) -> tuple[float, float]:
+    def _reserve(self, peer: str) -> _Turn:
         parameters = {
             "peer": self._row(peer),
             "rate": self._limits.rate,
             "burst": self._limits.burst,
             "threshold": self._limits.failure_threshold,
             "open_seconds": self._limits.open_seconds,
+            "longest_wait": self._limits.longest_wait,
         }
         with self._engine.begin() as connection:
             row = connection.execute(text(statement("peer_admit")), parameters).one_or_none()
@@ -140,7 +152,7 @@ class PeerGate:
                 )
                 row = connection.execute(text(statement("peer_admit")), parameters).one()
         self._healthy = row.failures == 0
-        return float(row.wait), float(row.closed_for)
+        return _Turn(float(row.wait), float(row.closed_for), row.admitted)
 
     def _paused(self, peer: str) -> bool:
         with self._engine.begin() as connection:

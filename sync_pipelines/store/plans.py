@@ -130,10 +130,10 @@ def close_plan(
     connection.execute(
         text(
             "UPDATE sync.plan SET state = 'superseded' WHERE scope_id = :scope_id AND id < :id "
-            "AND (state IN ('open', 'applying') "
+            "AND ((state IN ('open', 'applying') AND (:full OR keys IS NOT NULL)) "
             "OR (state IN ('held', 'approved') AND (hash = :hash OR :nothing_to_hold)))"
         ),
-        {**same, "nothing_to_hold": full and not held_reasons},
+        {**same, "full": full, "nothing_to_hold": full and not held_reasons},
     )
     connection.execute(
         text(
@@ -219,29 +219,38 @@ def list_plans(
     return [_plan(row) for row in rows]
 
 
-def changes(connection: Connection, plan_id: int, *, state: str | None = None) -> Iterator[Change]:
-    """Yield the changes of a plan in the order of their keys."""
+def changes(
+    connection: Connection, plan_id: int, *, state: str | None = None, limit: int | None = None
+) -> Iterator[Change]:
+    """Yield the changes of a plan in the order of their keys, read as they are asked for.
+
+    Arguments:
+        state: only changes of which this became: planned, applied, stale, failed or skipped.
+        limit: how many at most, ``None`` for all.
+    """
     rows = connection.execute(
         text(
             "SELECT * FROM sync.plan_change WHERE plan_id = :plan_id "
-            "AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY key"
+            "AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY key LIMIT CAST(:limit AS bigint)"
         ),
-        {"plan_id": plan_id, "state": state},
+        {"plan_id": plan_id, "state": state, "limit": limit},
+        execution_options={"yield_per": 1000},
     )
-    for row in rows:
-        yield Change(
-            action=Action(row.action),
-            key=row.key,
-            natural_key=row.natural_key,
-            right_key=row.right_key,
-            before=row.before,
-            after=row.after,
-            fields=tuple(row.fields),
-            reason=row.reason,
-            adopts=row.adopts,
-            destructive=row.destructive,
-            blocked=tuple(row.blocked),
-        )
+    with rows:
+        for row in rows:
+            yield Change(
+                action=Action(row.action),
+                key=row.key,
+                natural_key=row.natural_key,
+                right_key=row.right_key,
+                before=row.before,
+                after=row.after,
+                fields=tuple(row.fields),
+                reason=row.reason,
+                adopts=row.adopts,
+                destructive=row.destructive,
+                blocked=tuple(row.blocked),
+            )
 
 
 def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
@@ -249,7 +258,8 @@ def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
     rows = connection.execute(
         text(
             "SELECT s.name, max(p.applied_at) AS at FROM sync.plan p JOIN sync.scope s ON s.id = p.scope_id "
-            "WHERE s.pair = :pair AND p.state = 'applied' AND p.keys IS NULL GROUP BY s.name"
+            "WHERE s.pair = :pair AND p.state = 'applied' AND p.keys IS NULL AND p.outcome->>'stopped' IS NULL "
+            "GROUP BY s.name"
         ),
         {"pair": pair},
     )
@@ -321,6 +331,21 @@ def finish(connection: Connection, plan_id: int, outcome: Mapping[str, Any]) -> 
             "WHERE id = :id"
         ),
         {"id": plan_id, "outcome": canonical_json(outcome)},
+    )
+
+
+def reopen(connection: Connection, plan_id: int) -> None:
+    """Put a plan back that was stopped before it changed anything: an approval must not be used up by that."""
+    connection.execute(
+        text("UPDATE sync.plan_change SET state = 'planned' WHERE plan_id = :id AND state IN ('skipped', 'failed')"),
+        {"id": plan_id},
+    )
+    connection.execute(
+        text(
+            "UPDATE sync.plan SET state = CASE WHEN approved_at IS NULL THEN 'open' ELSE 'approved' END "
+            "WHERE id = :id AND state = 'applied'"
+        ),
+        {"id": plan_id},
     )
 
 

@@ -210,11 +210,18 @@ def read_snapshot(connection: Connection, snapshot_id: int) -> Snapshot:
     )
 
 
-def latest_snapshot(connection: Connection, scope: Scope, side: Side) -> Snapshot | None:
-    """Return the newest snapshot of one side, ``None`` before the first."""
+def latest_snapshot(connection: Connection, scope: Scope, side: Side, *, full: bool = False) -> Snapshot | None:
+    """Return the newest snapshot of one side, ``None`` before the first.
+
+    Arguments:
+        full: pass over selective ones: that they are complete says nothing about the whole side.
+    """
     id_ = connection.execute(
-        text("SELECT max(id) FROM sync.snapshot WHERE scope_id = :scope_id AND side = :side"),
-        {"scope_id": scope.id, "side": side},
+        text(
+            "SELECT max(id) FROM sync.snapshot WHERE scope_id = :scope_id AND side = :side "
+            "AND NOT (selective AND :full)"
+        ),
+        {"scope_id": scope.id, "side": side, "full": full},
     ).scalar()
     return None if id_ is None else read_snapshot(connection, id_)
 

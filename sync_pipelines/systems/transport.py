@@ -94,7 +94,7 @@ class Transport:
         headers: sent with every request, credentials included.
         timeout: httpx timeouts in seconds; they bound each step of an exchange.
         deadline: seconds that one whole exchange may take, so that an answer that drips in cannot hold a run.
-        max_in_flight: requests at the same time.
+        max_in_flight: requests at the same time, those included that wait for their turn.
         throttle: rate limit and breaker; none by default.
         redactor: masks secrets in error texts.
         verify: whether TLS certificates are checked, or the SSL context to check them with.
@@ -125,6 +125,8 @@ class Transport:
         self._base = httpx.URL(base_url.rstrip("/"))
         if self._base.scheme not in ("http", "https") or not self._base.host:
             raise ValueError(f"{self.redactor.text(base_url)!r} is not an http(s) URL")
+        # For errors. Without the path, in which hosted nodes carry their key, and without user and password.
+        self._server = f"{self._base.scheme}://{self._base.netloc.decode('ascii')}"
         self._throttle: Throttle = throttle or NoThrottle()
         self._deadline = deadline
         self._max_body = max_body
@@ -170,6 +172,7 @@ class Transport:
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         write: bool | None = None,
+        operation: str | None = None,
     ) -> httpx.Response:
         """Send a request and return the whole answer, whatever its status except a redirect and 429.
 
@@ -181,20 +184,24 @@ class Transport:
             params: query as httpx takes it: a mapping, or pairs where a name repeats.
             json: body.
             write: whether the request can change something; by default every method but GET, HEAD and OPTIONS.
+            operation: what errors call the request; by default method and path.
 
         Raises:
             PeerError: transient (nothing happened), ambiguous (a write whose outcome is unknown), rate limited, or
                 permanent (refused redirect, answer too large, request that cannot be encoded).
         """
         is_write = method not in _SAFE_METHODS if write is None else write
-        operation = f"{method} {path.partition('?')[0]}"
+        operation = operation or f"{method} {path.partition('?')[0]}"
         request = self._build(operation, method, path, params, json, headers)
         attempt = 0
         while True:
             attempt += 1
-            await self._throttle.admit(self.peer)
-            outcome = await self._exchange(operation, request, is_write)
-            await self._report(outcome)
+            # A slot comes before a turn, and is kept until the outcome is told: turns taken in advance would be a queue
+            # that keeps other runs out, and whose members do not know of the pause that the one before was asked for.
+            async with self._slots:
+                await self._throttle.admit(self.peer)
+                outcome = await self._exchange(operation, request, is_write)
+                await self._report(outcome)
             delay = None if is_write or attempt >= READ_ATTEMPTS else self._delay(outcome, attempt)
             if delay is None:
                 break
@@ -251,18 +258,18 @@ class Transport:
         return self.error(FailureKind.PERMANENT, f"more than {MAX_REDIRECTS} redirects", operation=operation)
 
     async def _send(self, operation: str, request: httpx.Request, is_write: bool) -> httpx.Response | PeerError:
-        async with self._slots:
-            started = time.monotonic()
-            self.stats.requests[request.method] += 1
-            try:
-                async with asyncio.timeout(self._deadline):
-                    answer = await self._receive(request)
-            except (httpx.HTTPError, httpx.InvalidURL, BodyBroken, BodyTooLarge, TimeoutError) as failure:
-                self.stats.failures += 1
-                return self.error(*classify_network_failure(failure, is_write), operation=operation)
-            finally:
-                spent = time.monotonic() - started
-                self.stats.seconds[request.method] = self.stats.seconds.get(request.method, 0.0) + spent
+        started = time.monotonic()
+        self.stats.requests[request.method] += 1
+        try:
+            async with asyncio.timeout(self._deadline):
+                answer = await self._receive(request)
+        except (httpx.HTTPError, httpx.InvalidURL, BodyBroken, BodyTooLarge, TimeoutError) as failure:
+            self.stats.failures += 1
+            kind, message = classify_network_failure(failure, is_write)
+            return self.error(kind, f"{self._server}: {message}", operation=operation)
+        finally:
+            spent = time.monotonic() - started
+            self.stats.seconds[request.method] = self.stats.seconds.get(request.method, 0.0) + spent
         self.stats.bytes_received += len(answer.content)
         return answer
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 from sqlalchemy import text
 
 from sync_pipelines.core.audit import GENESIS, chain_hash
+from sync_pipelines.core.errors import PeerError
 from sync_pipelines_tests.cli.conftest import NORDLYS, Installation
 
 
@@ -122,3 +126,101 @@ def test_the_doctor_finds_a_sound_connection_well_and_says_what_is_wrong_with_an
     assert wrong.keys() == {"nordlys: chain", "nordlys: waldur"}
     assert "expected 'another-1'" in wrong["nordlys: chain"]
     assert "'No.Such': not registered" in wrong["nordlys: waldur"]
+
+
+def _dead_url() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_the_doctor_tells_each_connection_of_a_dead_server_the_cause_and_leaves_the_breakers_alone(
+    installation: Installation,
+) -> None:
+    for connection in installation.document["offerings"]:
+        connection["waldur"]["url"] = _dead_url()
+    installation.document["offerings"][1]["waldur"]["url"] = installation.document["offerings"][0]["waldur"]["url"]
+    installation.configure()
+
+    for _ in range(3):
+        found = {check["check"]: check for check in installation.answer("doctor")["checks"]}
+        for name in ("nordlys", "kumo", "okra"):
+            assert found[f"{name}: chain"]["ok"]
+            assert not found[f"{name}: waldur"]["ok"]
+            assert "circuit breaker" not in found[f"{name}: waldur"]["detail"]
+
+    with installation.engine.connect() as connection:
+        assert connection.execute(text("SELECT name FROM sync.peer")).all() == []
+
+
+def test_the_doctor_looks_past_a_breaker_that_runs_have_opened(installation: Installation) -> None:
+    url = urlsplit(installation.document["offerings"][0]["waldur"]["url"])
+    installation.agree()
+    with installation.engine.begin() as connection:
+        opened = connection.execute(
+            text("UPDATE sync.peer SET failures = 5, opened_at = clock_timestamp() WHERE name LIKE :server"),
+            {"server": f"%{url.netloc}%"},
+        )
+        assert opened.rowcount == 1
+    with pytest.raises(PeerError, match="circuit breaker is open"):
+        installation.agree()
+
+    assert installation.answer("doctor")["healthy"]
+
+
+# The table of metrics in the guide to the offering sync.
+METRICS = {
+    "offering_sync_total": "counter",
+    "offering_sync_successful": "counter",
+    "offering_sync_failed": "counter",
+    "offering_sync_dead_lettered": "counter",
+    "offering_sync_drift_detected": "counter",
+    "offering_sync_reconciliations": "counter",
+    "offering_sync_queue_depth": "gauge",
+    "offering_sync_active_syncs": "gauge",
+    "offering_sync_dead_letter_size": "gauge",
+    "offering_sync_duration_seconds": "histogram",
+    "offering_sync_events_received": "counter",
+    "offering_sync_events_processed": "counter",
+    "offering_sync_events_dropped": "counter",
+}
+
+
+def test_all_thirteen_metrics_are_told_for_each_reconciled_connection(installation: Installation) -> None:
+    assert installation.answer("metrics") == []
+    installation.agree()
+    installation.agree("kumo")
+
+    told = {document["connection"]: document["metrics"] for document in installation.answer("metrics")}
+    shown = installation.invoke("metrics", "--pipeline", "offerings").stdout
+
+    assert told.keys() == {"nordlys", "kumo"}
+    for metrics in told.values():
+        assert {name: metric["type"] for name, metric in metrics.items()} == METRICS
+        assert metrics["offering_sync_reconciliations"]["value"] == 1
+    nordlys = told["nordlys"]
+    attempts, duration = nordlys["offering_sync_total"]["value"], nordlys["offering_sync_duration_seconds"]
+    assert attempts == nordlys["offering_sync_successful"]["value"] + nordlys["offering_sync_failed"]["value"] > 0
+    assert duration["count"] == attempts
+    assert duration["sum"] > 0
+    sizes = list(duration["buckets"].values())
+    assert sizes == sorted(sizes)
+    assert list(duration["buckets"])[-1] == "60.0"
+    assert sizes[-1] == attempts
+    assert all(shown.count(name) == 2 for name in METRICS)
+
+
+def test_all_thirteen_metrics_can_be_read_with_sql(installation: Installation) -> None:
+    installation.agree()
+    with installation.engine.connect() as connection:
+        names = connection.execute(
+            text(
+                "SELECT DISTINCT name FROM sync.metric WHERE pair = 'offerings' AND scope = 'nordlys' UNION "
+                "SELECT 'offering_sync_' || name FROM sync.gauge WHERE pair = 'offerings' AND scope = 'nordlys'"
+            )
+        ).scalars()
+        assert set(names) == METRICS.keys()
+
+
+def test_metrics_of_an_unknown_pipeline_are_wrong_usage(installation: Installation) -> None:
+    assert installation.invoke("metrics", "--pipeline", "nonesuch").exit_code == 2

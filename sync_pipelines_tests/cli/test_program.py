@@ -39,6 +39,7 @@ def test_the_commands_are_these() -> None:
         "dead-letter reprocess",
         "audit export",
         "audit verify",
+        "metrics",
         "doctor",
         "migrate",
         "database start",
@@ -92,7 +93,7 @@ def test_commands_that_only_look_do_not_wait_for_dagster() -> None:
     code = (
         "import sys\n"
         "from importlib import import_module\n"
-        "for name in 'offerings plan dead_letter audit doctor database reconcile demo'.split():\n"
+        "for name in 'offerings plan dead_letter audit metrics doctor database reconcile demo'.split():\n"
         "    import_module(f'sync_pipelines.cli.{name}')\n"
         "sys.exit('dagster' in sys.modules)"
     )

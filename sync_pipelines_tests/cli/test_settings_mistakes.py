@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sync_pipelines_tests.cli.conftest import Installation
+from sync_pipelines_tests.cli.conftest import PROJECT, Installation
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -55,6 +56,19 @@ def test_a_connections_file_that_is_not_there_is_named(
     answer = installation.invoke("reconcile", "offerings")
     assert answer.exit_code == 1
     assert "SYNC_CONNECTIONS_FILE=/nowhere/connections.yaml: there is no such file" in answer.stderr
+
+
+def test_without_a_connections_file_the_example_is_named_by_its_place_in_the_project(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SYNC_CONNECTIONS_FILE")
+    elsewhere = installation.file.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    answer = installation.invoke("reconcile", "offerings")
+    assert answer.exit_code == 1
+    (example,) = re.findall(r"\S+\.example\.yaml", answer.stderr)
+    assert (PROJECT / example.lstrip("(")).is_file()
 
 
 def test_an_unknown_provider_is_answered_with_those_there_are(installation: Installation) -> None:

@@ -134,7 +134,6 @@ def test_the_recorded_pages_of_a_search_join_without_gap_or_double(replay: Repla
     )
 
     assert read.sequences == tuple(range(1, 33))
-    assert read.gap_after(0) is None
     assert read.malformed == ()
     # order_created (3) and bid_placed (7) are counted, but are no offering events
     assert [event.sequence for event in read.events] == [n for n in range(1, 33) if n not in (3, 7)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from sync_pipelines.core.errors import SnapshotUnsealed
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines.core.records import Record
+from sync_pipelines.core.seal import Sweep
 from sync_pipelines_tests.engine.worlds import World
 
 
@@ -100,12 +103,12 @@ def test_given_an_edited_identity_that_hides_a_record_it_is_not_created_again(wo
     hidden = replace(world.right.rows[linked], natural_key="edited")
     swept = world.right.sweep
 
-    async def sweep_without_it(sweep):  # type: ignore[no-untyped-def]  # as the method it stands for
+    async def sweep_without_it(sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         async for page in swept(sweep):
             yield [row for row in page if row.key != linked]
         sweep.declared = None
 
-    world.right.sweep = sweep_without_it  # type: ignore[method-assign]
+    world.right.sweep = sweep_without_it  # type: ignore[method-assign]  # a script of this test
     world.right.rows[linked] = hidden
 
     assert world.writes_of(world.reconcile) == {}
@@ -116,7 +119,7 @@ def test_given_an_edited_identity_that_hides_a_record_it_is_not_created_again(wo
     assert world.reconcile().plan.counts["create"] == 0
 
     world.right.rows[linked] = replace(hidden, natural_key="nk-k02")
-    world.right.sweep = swept  # type: ignore[method-assign]
+    world.right.sweep = swept  # type: ignore[method-assign]  # a script of this test
     world.reconcile()
     assert world.letters() == []
     assert world.state("k02").state is State.SYNCED

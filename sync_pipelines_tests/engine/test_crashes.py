@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines.core.records import Record
+from sync_pipelines.core.seal import Sweep
 from sync_pipelines_tests.engine.worlds import World
 
 
@@ -123,15 +126,15 @@ def test_given_a_kill_while_a_side_is_read_its_last_snapshot_stays(world: World)
     world.reconcile()
     swept = world.left.sweep
 
-    async def dying(sweep):  # type: ignore[no-untyped-def]  # as the method it stands for
+    async def dying(sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         async for page in swept(sweep):
             yield page
             raise Killed
 
-    world.left.sweep = dying  # type: ignore[method-assign]
+    world.left.sweep = dying  # type: ignore[method-assign]  # a script of this test
     with pytest.raises(Killed):
         world.reconcile()
-    world.left.sweep = swept  # type: ignore[method-assign]
+    world.left.sweep = swept  # type: ignore[method-assign]  # a script of this test
 
     assert world.sql("SELECT count(*) FROM sync.record WHERE side = 'left'") == [(20,)]
     assert world.writes_of(world.reconcile) == {}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+
 import pytest
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines.core.records import Record
+from sync_pipelines.core.seal import Sweep
 from sync_pipelines.store import states
 from sync_pipelines_tests.engine.worlds import World, breaker_open, ignored, lost_reply, refused, rolled_back
 
@@ -307,12 +311,12 @@ def test_given_an_error_text_that_postgresql_cannot_hold_the_failure_is_recorded
 
 
 def test_given_an_unreadable_source_the_run_fails_plainly_and_the_other_side_is_not_read_on(world: World) -> None:
-    async def broken(sweep):  # type: ignore[no-untyped-def]  # as the method it stands for
+    async def broken(sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         raise PeerError("source", FailureKind.TRANSIENT, "out of order", status=502)
         yield []
 
     world.fill(3)
-    world.left.sweep = broken  # type: ignore[method-assign]
+    world.left.sweep = broken  # type: ignore[method-assign]  # a script of this test
 
     with pytest.raises(PeerError, match="out of order"):
         world.reconcile()

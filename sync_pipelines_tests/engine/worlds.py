@@ -17,9 +17,11 @@ from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
+from sync_pipelines.engine.apply import apply
+from sync_pipelines.engine.context import working_on
 from sync_pipelines.engine.ports import Pair
-from sync_pipelines.engine.reconcile import Reconciled, apply_approved, reconcile
-from sync_pipelines.store import audit, base, findings, states
+from sync_pipelines.engine.reconcile import Reconciled, approve, reconcile
+from sync_pipelines.store import audit, findings, states
 from sync_pipelines.store.scopes import Scope, ensure_scope
 from sync_pipelines.store.states import RecordState
 
@@ -268,9 +270,7 @@ class World:
     def approve(self, plan_hash: str) -> Reconciled:
         """Approve a plan and apply it."""
         return asyncio.run(
-            apply_approved(
-                self.engine, self.pair, plan_hash=plan_hash, by="ada", run_id=f"run-{next(self.runs)}", log=self.log
-            )
+            approve_and_apply(self.engine, self.pair, plan_hash, run_id=f"run-{next(self.runs)}", log=self.log)
         )
 
     def writes_of(self, action: Callable[[], object]) -> dict[str, int]:
@@ -289,8 +289,7 @@ class World:
 
     def links(self) -> dict[str, str]:
         """Return left key -> right key."""
-        with self.engine.begin() as connection:
-            return base.links(connection, self.scope)
+        return dict(self.sql("SELECT left_key, right_key FROM sync.base WHERE scope_id = :id", id=self.scope.id))
 
     def state(self, key: str) -> RecordState:
         """Return where a record stands."""
@@ -334,6 +333,15 @@ class World:
         """Make every retry due and every quiet time over."""
         self.sql("UPDATE sync.record_state SET next_retry_at = now() - interval '1 second' WHERE state = 'retrying'")
         self.sql("UPDATE sync.effect SET quiet_until = now() - interval '1 second' WHERE quiet_until IS NOT NULL")
+
+
+async def approve_and_apply(
+    engine: Engine, pair: Pair, plan_hash: str, *, run_id: str, log: logging.Logger
+) -> Reconciled:
+    """Approve a held plan under the scope's lease and carry it out."""
+    async with working_on(engine, pair, run_id, log) as run:
+        plan = approve(run, plan_hash, "ada")
+        return Reconciled(plan, await apply(run, plan), seconds=0.0)
 
 
 def _agree(left: Record, right: Record) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -28,8 +27,8 @@ def _set(engine: Engine, assignment: str) -> None:
         connection.execute(text(f"UPDATE sync.peer SET {assignment} WHERE name = 'waldur'"))
 
 
-def _reserve(gate: PeerGate) -> tuple[float, float]:
-    return gate._reserve("waldur")
+def _wait(gate: PeerGate) -> float:
+    return gate._reserve("waldur").wait
 
 
 def test_given_threads_of_two_processes_every_request_takes_exactly_one_token(
@@ -40,9 +39,10 @@ def test_given_threads_of_two_processes_every_request_takes_exactly_one_token(
     waits: list[float] = []
 
     def work(gate: PeerGate) -> None:
-        waits.extend(_reserve(gate)[0] for _ in range(5))
+        waits.extend(_wait(gate) for _ in range(5))
 
-    gates = [PeerGate(engine, PeerLimits(rate, burst)), PeerGate(other, PeerLimits(rate, burst))]
+    limits = PeerLimits(rate, burst, longest_wait=86400.0)
+    gates = [PeerGate(engine, limits), PeerGate(other, limits)]
     threads = [threading.Thread(target=work, args=(gates[n % 2],)) for n in range(8)]
     for thread in threads:
         thread.start()
@@ -58,31 +58,31 @@ def test_given_threads_of_two_processes_every_request_takes_exactly_one_token(
 
 def test_given_time_the_bucket_refills_at_its_rate_and_never_above_the_burst(engine: Engine) -> None:
     gate = PeerGate(engine, PeerLimits(rate=2.0, burst=10.0))
-    _reserve(gate)
+    _wait(gate)
     _set(engine, "tokens = 0, refilled_at = clock_timestamp() - interval '2 seconds'")
-    assert _reserve(gate)[0] == 0
+    assert _wait(gate) == 0
     assert _level(engine) == pytest.approx(3, abs=0.5)
 
     _set(engine, "refilled_at = clock_timestamp() - interval '1 day'")
-    _reserve(gate)
+    _wait(gate)
     assert _level(engine) == 9
 
 
 def test_given_no_rate_nothing_is_taken_so_that_a_later_limit_starts_with_a_full_bucket(engine: Engine) -> None:
     free = PeerGate(engine, PeerLimits(rate=None, burst=2.0))
-    assert [_reserve(free) for _ in range(50)] == [(0.0, 0.0)] * 50
+    assert [_wait(free) for _ in range(50)] == [0.0] * 50
     assert _level(engine) == 2
 
     limited = PeerGate(engine, PeerLimits(rate=0.5, burst=2.0))
-    assert [round(_reserve(limited)[0]) for _ in range(4)] == [0, 0, 2, 4]
+    assert [round(_wait(limited)) for _ in range(4)] == [0, 0, 2, 4]
 
 
 def test_given_a_pause_the_peer_asked_for_everybody_waits_and_leaves_at_the_rate_afterwards(engine: Engine) -> None:
-    gate = PeerGate(engine, PeerLimits(rate=0.1, burst=1.0))
+    gate = PeerGate(engine, PeerLimits(rate=0.1, burst=1.0, longest_wait=200.0))
     asyncio.run(gate.wait_until("waldur", 100.0))
     asyncio.run(gate.wait_until("waldur", 10.0))
 
-    waits = [_reserve(gate)[0] for _ in range(4)]
+    waits = [_wait(gate) for _ in range(4)]
 
     assert [round(wait, -1) for wait in waits] == [100, 110, 120, 130]
 
@@ -194,7 +194,51 @@ def test_only_failures_of_the_peer_itself_count(engine: Engine, kind: FailureKin
 
 
 def test_peers_do_not_share_their_buckets(engine: Engine) -> None:
-    gate: Any = PeerGate(engine, PeerLimits(rate=0.001, burst=1.0))
-    assert gate._reserve("waldur")[0] == 0
-    assert gate._reserve("chain")[0] == 0
-    assert gate._reserve("waldur")[0] > 900
+    gate = PeerGate(engine, PeerLimits(rate=0.001, burst=1.0))
+    assert gate._reserve("waldur").wait == 0
+    assert gate._reserve("chain").wait == 0
+    assert gate._reserve("waldur").wait > 900
+
+
+def test_given_many_more_requests_than_the_rate_allows_those_refused_leave_the_others_turns_alone(
+    engine: Engine,
+) -> None:
+    gate = PeerGate(engine, PeerLimits(rate=0.5, burst=1.0, longest_wait=10.0))
+
+    turns = [gate._reserve("waldur") for _ in range(100)]
+
+    assert [turn.admitted for turn in turns[:5]] == [True] * 5
+    assert 6 <= sum(turn.admitted for turn in turns) <= 8
+    assert _level(engine) == pytest.approx(-5, abs=0.6)
+    assert max(turn.wait for turn in turns) < 13
+    _set(engine, "refilled_at = refilled_at - interval '4 seconds'")
+    assert gate._reserve("waldur").admitted
+
+
+def test_given_a_turn_too_far_away_the_request_is_refused_with_the_time_to_come_back_and_takes_nothing(
+    engine: Engine,
+) -> None:
+    gate = PeerGate(engine, PeerLimits(rate=1.0, burst=1.0))
+
+    async def scenario() -> PeerUnavailable:
+        await gate.wait_until("waldur", 100.0)
+        for _ in range(20):
+            with pytest.raises(PeerUnavailable, match=r"no request may be sent for \d+ s") as refusal:
+                await gate.admit("waldur")
+        return refusal.value
+
+    refusal = asyncio.run(scenario())
+
+    assert refusal.kind is FailureKind.RATE_LIMITED
+    assert refusal.retry_after == pytest.approx(100, abs=5)
+    assert _level(engine) == 1
+
+
+def test_given_a_probe_whose_turn_is_too_far_away_the_probe_is_left_to_the_next(engine: Engine) -> None:
+    gate = PeerGate(engine, PeerLimits(rate=0.001, burst=1.0, failure_threshold=1))
+
+    asyncio.run(gate.failed("waldur", DOWN))
+    _set(engine, "tokens = 0, opened_at = clock_timestamp() - interval '61 seconds'")
+
+    assert not gate._reserve("waldur").admitted
+    assert rows_of(engine, "SELECT probing_until FROM sync.peer") == [(None,)]

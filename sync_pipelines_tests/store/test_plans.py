@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -102,6 +103,19 @@ def test_given_a_stored_change_it_comes_back_as_it_was(engine: Engine, stored: P
     assert change == CHANGE
     assert change.digest == CHANGE.digest
     assert plan.counts["update"] == 1
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, ["a", "b", "k"]), (2, ["a", "b"]), (9, ["a", "b", "k"])])
+def test_given_a_limit_only_the_first_changes_by_key_are_read(
+    engine: Engine, stored: Plans, limit: int | None, expected: list[str]
+) -> None:
+    plan = stored.make(A)
+    with engine.begin() as connection:
+        plans.add_changes(connection, plan.id, [replace(CHANGE, key="b"), replace(CHANGE, key="a")])
+        assert [change.key for change in plans.changes(connection, plan.id, limit=limit)] == expected
+        assert next(plans.changes(connection, plan.id)).key == "a"
+        plans.mark_change(connection, plan.id, "a", "applied")
+        assert [change.key for change in plans.changes(connection, plan.id, state="planned", limit=1)] == ["b"]
 
 
 def test_given_a_newer_plan_an_open_one_is_superseded_and_a_held_one_waits(stored: Plans) -> None:

@@ -106,6 +106,18 @@ def test_reading_the_audit_log_leaves_the_connection_as_it_was(engine: Engine) -
         assert "yield_per" not in connection.get_execution_options()
 
 
+def test_the_newest_entries_of_one_record_are_read_in_their_order(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for n in range(6):
+            audit.append(connection, "chain", {"n": n}, key="k" if n % 2 else "other")
+        audit.append(connection, "other chain", {"n": 6}, key="k")
+        newest = audit.latest(connection, "chain", key="k", limit=2)
+        everything = audit.latest(connection, "chain", key="k", limit=10)
+        assert newest == list(audit.entries(connection, "chain", key="k"))[-2:]
+    assert [entry.entry["n"] for entry in newest] == [3, 5]
+    assert len(everything) == 3
+
+
 def test_what_is_not_in_the_table_of_transitions_is_refused(engine: Engine) -> None:
     scope = scope_of(engine)
     load(engine, scope, "left", records(1))
@@ -129,8 +141,8 @@ def test_a_hand_made_map_links_each_record_once_and_contradicts_no_claim(engine:
         given = {"k00000": "r1", "k00001": "r1", "k00002": "r2", "k00003": "r3", "unknown": "r3"}
         assert base.accept_map(connection, scope, given) == 2
         assert base.accept_map(connection, scope, {"k00000": "r2"}) == 0
-        assert base.links(connection, scope) == {"k00000": "r1", "k00002": "r2"}
-        assert base.holders(connection, scope, ["r1", "r3"]) == {"r1": "k00000"}
+        assert base.holders(connection, scope, ["r1", "r2", "r3"]) == {"r1": "k00000", "r2": "k00002"}
+        assert base.count_linked(connection, scope) == 2
         link = base.find_link(connection, scope, "k00000")
     assert link is not None
     assert (link.linked_by, link.agreed_at) == ("map", None)
@@ -167,7 +179,7 @@ def test_counters_and_histograms_add_up(engine: Engine) -> None:
     for seconds in (0.04, 0.3, 99.0):
         with engine.begin() as connection:
             metrics.count(connection, scope, "sync_total")
-            metrics.observe(connection, scope, "sync_seconds", seconds)
+            metrics.add(connection, scope, metrics.duration("sync_seconds", [seconds]))
     with engine.begin() as connection:
         samples = {(sample.name, sample.bucket): sample.value for sample in metrics.counters(connection, "pair")}
     assert samples["sync_total", ""] == 3
@@ -178,3 +190,19 @@ def test_counters_and_histograms_add_up(engine: Engine) -> None:
         2,
         2,
     )
+
+
+def test_gauges_count_what_stands_in_each_scope(engine: Engine) -> None:
+    busy, idle = scope_of(engine), scope_of(engine, name="two")
+    load(engine, busy, "left", records(3))
+    with engine.begin() as connection:
+        states.introduce(connection, busy)
+        states.fail(connection, busy, "k00000", "no", counted=True, retry_seconds=None)
+        states.bury(connection, busy, "k00000", action="create", payload_hash="x", plan_hash=None)
+        change = Change(Action.CREATE, "k00001", "nk", None, None, {}, (), "")
+        effects.intend(connection, busy, change, plan_id=1, attempt=1, run_id="a run")
+        found = {(sample.scope, sample.name): sample.value for sample in metrics.gauges(connection, "pair", "x")}
+        assert metrics.gauges(connection, "another pair", "x") == []
+    names = ("x_queue_depth", "x_active_syncs", "x_dead_letter_size")
+    assert [found[busy.name, name] for name in names] == [2, 1, 1]
+    assert [found[idle.name, name] for name in names] == [0, 0, 0]

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -136,6 +137,20 @@ def test_nobody_listening_is_transient_for_reads_and_writes(method: str, attempt
         asyncio.run(run())
     assert caught.value.kind is FailureKind.TRANSIENT
     assert throttle.told.count("admit") == attempts
+    assert re.fullmatch(rf"peer \[{method} /things/\]: http://127\.0\.0\.1:\d+: no connection .*", str(caught.value))
+
+
+def test_an_error_names_the_server_without_credentials_and_the_request_by_its_name() -> None:
+    async def run() -> str:
+        async with scripted_peer([GOOD]) as gone:
+            pass
+        url = gone.url.replace("http://", "http://user:hunter2@") + "/k3y"
+        async with Transport("chain", url) as transport:
+            with pytest.raises(PeerError) as caught:
+                await transport.request("POST", "", operation="status")
+            return str(caught.value).replace(gone.url, "URL")
+
+    assert asyncio.run(run()).startswith("chain [status]: URL: no connection (ConnectError")
 
 
 @pytest.mark.parametrize(("method", "kind"), [("GET", FailureKind.TRANSIENT), ("POST", FailureKind.AMBIGUOUS)])
@@ -334,6 +349,34 @@ def test_no_more_requests_are_under_way_than_allowed() -> None:
     meeting.talk([GOOD], many, delay=0.02, max_in_flight=3)
     assert meeting.peer.most_at_once == 3
     assert len(meeting.peer.requests) == 12
+
+
+def test_a_turn_is_asked_for_when_there_is_a_slot_for_the_request_and_not_before() -> None:
+    waiting = most = 0
+
+    class Slow(Recorded):
+        async def admit(self, peer: str) -> None:
+            nonlocal waiting, most
+            waiting += 1
+            most = max(most, waiting)
+            await asyncio.sleep(0.005)
+            waiting -= 1
+
+    async def many(transport: Transport) -> None:
+        await asyncio.gather(*(transport.request("GET", "/x/") for _ in range(20)))
+
+    meeting = Meeting()
+    meeting.throttle = Slow()
+    meeting.talk([GOOD], many, max_in_flight=3)
+
+    assert most == 3
+    assert len(meeting.peer.requests) == 20
+
+
+def test_a_redirected_read_keeps_its_only_slot() -> None:
+    replies = [answer(302, "", {"Location": "/y/"}), GOOD]
+    response = Meeting().talk(replies, lambda transport: transport.request("GET", "/x/"), max_in_flight=1)
+    assert response.json() == {"ok": True}
 
 
 def test_an_open_breaker_stops_a_request_before_it_is_sent() -> None:

@@ -43,14 +43,18 @@ def _http_url(value: str) -> str:
         raise ValueError("credentials do not belong into a URL; use the token fields")
     try:
         parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ValueError(f"{text!r} is not an http(s) URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError(f"{text!r} is not an http(s) URL, such as https://host.example:26657")
     if parts.query or parts.fragment or any(character.isspace() for character in text):
         raise ValueError(f"{text!r} has a query, a fragment or blanks; give the address only")
-    return text.rstrip("/")
+    # Spelled in one way: the address tells servers apart, and each has its own limits.
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    name = f"[{host}]" if ":" in host else host
+    netloc = name if port in (None, default_port) else f"{name}:{port}"
+    return parts._replace(netloc=netloc).geturl().rstrip("/")
 
 
 def _uuid_hex(value: object) -> str:
@@ -89,6 +93,10 @@ class Limits(Strict):
     requests_per_second: float | None = Field(default=None, gt=0)
     burst: Whole = Field(default=10, ge=1)
 
+    def __str__(self) -> str:
+        rate = "no limit" if self.requests_per_second is None else f"{self.requests_per_second:g} a second"
+        return f"{rate}, burst {self.burst}"
+
 
 class Chain(Strict):
     """The chain's node.
@@ -101,6 +109,8 @@ class Chain(Strict):
             ranges, on nodes that keep one.
         window: blocks in one partition of chain events.
         timeout_seconds: how long each step of a request may take.
+        wake_up_seconds: when nothing changed, the sensor waits this long for a hint over the node's websocket and looks
+            once more. 0: it looks every 5 seconds and needs no websocket.
     """
 
     rpc_url: HttpUrl
@@ -111,6 +121,7 @@ class Chain(Strict):
     events_from: Literal["block_results", "tx_search"] = "block_results"
     window: Whole = Field(default=100, ge=1, le=10_000)
     timeout_seconds: float = Field(default=30, gt=0)
+    wake_up_seconds: float = Field(default=0, ge=0, le=20)
     limits: Limits = Limits()
 
 
@@ -194,18 +205,43 @@ class OfferingsConnection(NamedConnection):
 
     @classmethod
     def clash(cls, connections: Sequence[Self]) -> str | None:
-        """Refuse two connections for the same offerings: each would create what the other has not linked."""
+        """Refuse two connections for the same offerings, and two with different limits for one server.
+
+        Each of the former would create what the other has not linked.
+        """
+        enabled = [connection for connection in connections if connection.enabled]
+        return cls._same_target(enabled) or cls._different_limits(enabled)
+
+    @staticmethod
+    def _same_target(connections: Sequence[OfferingsConnection]) -> str | None:
         names: dict[tuple[str, str, str], list[str]] = {}
         for connection in connections:
-            if connection.enabled:
-                target = (connection.provider, connection.waldur.url, connection.waldur.customer_uuid)
-                names.setdefault(target, []).append(connection.name)
+            target = (connection.provider, connection.waldur.url, connection.waldur.customer_uuid)
+            names.setdefault(target, []).append(connection.name)
         for (provider, _, customer), together in names.items():
             if len(together) > 1:
                 return (
                     f"{' and '.join(together)} bring offerings of provider {provider} to the same Waldur customer "
                     f"{customer}; they would work against each other: remove or disable one"
                 )
+        return None
+
+    @staticmethod
+    def _different_limits(connections: Sequence[OfferingsConnection]) -> str | None:
+        # One bucket serves all connections to a server: the limits of one would loosen or tighten those of the other.
+        first: dict[tuple[str, str], tuple[str, Limits]] = {}
+        for connection in connections:
+            for peer, url, limits in (
+                ("chain", connection.chain.rpc_url, connection.chain.limits),
+                ("waldur", connection.waldur.url, connection.waldur.limits),
+            ):
+                server = urlsplit(url).netloc
+                name, known = first.setdefault((peer, server), (connection.name, limits))
+                if limits != known:
+                    return (
+                        f"{name} and {connection.name} ask the same server {server} with different limits ({known} and "
+                        f"{limits}), but it has one limit for all: give both the same {peer}.limits"
+                    )
         return None
 
     @model_validator(mode="before")

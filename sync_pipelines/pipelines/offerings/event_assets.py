@@ -5,6 +5,7 @@ import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from dagster import (
@@ -33,22 +34,27 @@ from dagster import (
 from pydantic import Field
 from sqlalchemy import Engine
 
-from sync_pipelines.core.errors import LeaseHeld, PeerError
+from sync_pipelines.core.errors import PeerError, SyncError
+from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.reconcile import Reconciled, reconcile
 from sync_pipelines.orchestration.automation import Job
 from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline
 from sync_pipelines.pipelines.offerings import events
-from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
+from sync_pipelines.pipelines.offerings.connection import Chain, OfferingsConnection
 from sync_pipelines.pipelines.offerings.events import Ingested
 from sync_pipelines.pipelines.offerings.pair import chain_of, chain_transport_of, open_connection
 from sync_pipelines.pipelines.offerings.windows import KEPT_WINDOWS, Window, ranges, window_of, windows_over
+from sync_pipelines.systems.cometbft.subscription import wake_ups
 
 WINDOWS = DynamicPartitionsDefinition(name="offerings_block_windows")
 WINDOWS_PER_RUN = 50
 """Windows that the sensor hands to one run; after an outage the next ones follow when it is done."""
 RETRY_AFTER_SECONDS = 30
 """A range whose run did not move the watermark is asked for again after this."""
-LEASE_WAIT_SECONDS = 60.0
+LEASE_WAIT_SECONDS = 120.0
+"""How long to wait for another run of a connection to end."""
+UNINDEXED_HEIGHTS = 200
+"""Blocks that the sensor reads one by one in a tick, on nodes that keep no index of transactions."""
 _UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -113,12 +119,13 @@ async def _follow(
 ) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
     numbers = {"windows": len(windows), "events": 0, "looked_at": 0, "written": 0, "failed": 0, "full_reconciles": 0}
     missed: list[str] = []
+    failures: list[SyncError] = []
     for span in ranges(windows):
         connections = chains.get(span.chain_id)
         if connections is None:
             context.log.warning("no connection follows chain %s any more; its windows are left out", span.chain_id)
             continue
-        read = await _read(store, connections, span)
+        read = await _read(store, connections, span, context.run.run_id)
         if read is None:
             continue
         numbers["events"] += len(read.events)
@@ -129,41 +136,46 @@ async def _follow(
             named = [key for key in read.offerings_of(connection.provider) if not keys or key in keys]
             if not named and not read.missed:
                 continue
-            wanted = None if read.missed else named
-            done = await _reconcile(context, store, connection, wanted)
-            numbers["looked_at"] += len(wanted or ())
-            numbers["full_reconciles"] += wanted is None
+            try:
+                done = await _reconcile(context, store, connection, None if read.missed else named)
+            except SyncError as error:
+                # The others go on; this one is owed its reconcile, and the retry sensor asks for it.
+                failures.append(error)
+                context.log.error("%s: %s", connection.name, error)
+                continue
+            numbers["looked_at"] += 0 if read.missed else len(named)
+            numbers["full_reconciles"] += bool(read.missed)
             numbers["written"] += sum(done.applied.actions.values()) if done.applied else 0
             numbers["failed"] += done.applied.failed if done.applied else 0
             with store.begin() as transaction:
-                events.processed(transaction, connection, read.events)
-    told = MetadataValue.md("\n".join(f"- {reason}" for reason in missed) or "nothing")
+                events.reconciled(transaction, connection, read.events, context.run.run_id)
+    if failures:
+        raise failures[0]
+    told = MetadataValue.md("\n".join(f"- {markdown_cell(reason)}" for reason in missed) or "nothing")
     return MaterializeResult(metadata={**numbers, "missed": told})
 
 
-async def _read(store: Engine, connections: Sequence[OfferingsConnection], span: Window) -> Ingested | None:
+async def _read(
+    store: Engine, connections: Sequence[OfferingsConnection], span: Window, run_id: str
+) -> Ingested | None:
     """Ingest a range as far as the chain has come; ``None`` when it lies in the future."""
     async with chain_transport_of(connections[0], store) as transport:
         chain = chain_of(connections[0], transport)
         tip = await chain.check()
         last = min(span.last, tip.height)
         first = max(span.first, 1)
-        return None if first > last else await events.ingest(store, chain, connections, first, last)
+        if first > last:
+            return None
+        return await events.ingest(store, chain, connections, first, last, run_id=run_id)
 
 
 async def _reconcile(
     context: AssetExecutionContext, store: Engine, connection: OfferingsConnection, keys: list[str] | None
 ) -> Reconciled:
-    """Reconcile a connection, waiting for a run that holds it: the events must not be lost to it."""
-    deadline = time.monotonic() + LEASE_WAIT_SECONDS
     async with open_connection(connection, store) as opened:
-        while True:
-            try:
-                return await reconcile(store, opened.pair, run_id=context.run.run_id, log=context.log, keys=keys)
-            except LeaseHeld:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.5)
+        return await reconcile(
+            store, opened.pair, run_id=context.run.run_id, log=context.log, keys=keys, patience=LEASE_WAIT_SECONDS
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +204,7 @@ def chain_events_sensor(pipeline: ReconcilePipeline, chains: Chains, job: Job) -
         notes: list[str] = []
         for chain_id, connections in chains.items():
             try:
-                found = asyncio.run(_look(context, store, connections, asked.get(chain_id)))
+                found = asyncio.run(_look_and_wait(context, store, connections, asked.get(chain_id)))
             except PeerError as error:
                 # One chain out of reach must not keep the others waiting; the next tick tries again.
                 context.log.warning("chain %s: %s", chain_id, error)
@@ -225,6 +237,37 @@ class _Found:
     request: RunRequest | None = None
 
 
+async def _look_and_wait(
+    context: SensorEvaluationContext,
+    store: Engine,
+    connections: Sequence[OfferingsConnection],
+    asked: _Asked | None,
+) -> _Found:
+    found = await _look(context, store, connections, asked)
+    if found.request is None and await _hinted(context, connections[0].chain):
+        return await _look(context, store, connections, asked)
+    return found
+
+
+async def _hinted(context: SensorEvaluationContext, chain: Chain) -> bool:
+    """Wait for a hint that there is something to see. A hint that is missed costs nothing but the wait."""
+    if not chain.wake_up_seconds:
+        return False
+    try:
+        async with (
+            asyncio.timeout(chain.wake_up_seconds),
+            aclosing(wake_ups(chain.rpc_url, chain.event_type)) as hints,
+        ):
+            async for hint in hints:
+                if hint.reason == "event":
+                    return True
+    except TimeoutError:
+        return False
+    except PeerError as error:
+        context.log.warning("chain %s gives no hints: %s", chain.chain_id, error)
+    return False
+
+
 async def _look(
     context: SensorEvaluationContext,
     store: Engine,
@@ -243,7 +286,8 @@ async def _look(
                 return _Found(f"events are followed from height {tip.height} on; the full reconcile covers the rest")
         if tip.height <= known.height:
             return _Found(f"nothing new at height {tip.height}")
-        first, last = known.height + 1, min(tip.height, known.height + WINDOWS_PER_RUN * size)
+        most = WINDOWS_PER_RUN * size if tip.tx_index else UNINDEXED_HEIGHTS
+        first, last = known.height + 1, min(tip.height, known.height + most)
         touched = tuple(windows_over(chain_id, first, last, size))
         if _busy(context, chain_id):
             return _Found(f"heights {first} to {last} wait for the run before", windows=touched)

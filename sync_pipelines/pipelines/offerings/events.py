@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.pair import METRIC_PREFIX, NAME
-from sync_pipelines.store import metrics, watermarks
+from sync_pipelines.store import metrics, owed, watermarks
 from sync_pipelines.store.scopes import ensure_scope
 from sync_pipelines.store.snapshots import storable_text
 from sync_pipelines.systems.cometbft.errors import HeightPruned
@@ -93,8 +93,13 @@ async def ingest(
     connections: Sequence[OfferingsConnection],
     from_height: int,
     to_height: int,
+    *,
+    run_id: str,
 ) -> Ingested:
     """Read the events of a range of heights and keep them, moving the watermark in the same transaction.
+
+    That transaction also notes, for every connection that the events concern, that it is owed a reconcile; who makes
+    it calls :func:`reconciled`. A run that dies in between leaves the note, and the retry sensor finds it.
 
     Reading a range again changes nothing. A number missing in the module's count, a malformed event, or a height that
     the node has pruned means that something may have been missed.
@@ -102,6 +107,7 @@ async def ingest(
     Arguments:
         connections: connections on this chain; their counters are raised.
         from_height, to_height: the range, both ends included.
+        run_id: the run that is going to reconcile.
     """
     chain_id = connections[0].chain.chain_id
     indexed = connections[0].chain.events_from == "tx_search"
@@ -111,14 +117,25 @@ async def ingest(
         with engine.begin() as connection:
             # The count is taken up anew: the gap was told of here, the next range need not tell of it again.
             _move(connection, chain_id, to_height, None, forget_sequence=True)
-        return _pruned(from_height, to_height, pruned)
+            seen = _pruned(from_height, to_height, pruned)
+            _owe(connection, connections, seen, run_id)
+        return seen
     with engine.begin() as connection:
         known = position(connection, chain_id)
         missed = _missed(read, known)
         fresh = _keep(connection, chain_id, read.events)
         _count(connection, connections, fresh, dropped=len(_malformed(read, known)))
         _move(connection, chain_id, to_height, read.last_sequence)
-    return Ingested(from_height, to_height, read.events, missed)
+        seen = Ingested(from_height, to_height, read.events, missed)
+        _owe(connection, connections, seen, run_id)
+    return seen
+
+
+def _owe(connection: Connection, connections: Sequence[OfferingsConnection], seen: Ingested, run_id: str) -> None:
+    for configured in connections:
+        if seen.missed or seen.offerings_of(configured.provider):
+            scope = ensure_scope(connection, NAME, configured.name)
+            owed.owe(connection, scope, f"events of heights {seen.from_height} to {seen.to_height}", run_id)
 
 
 def _keepable(read: EventsRead) -> EventsRead:
@@ -206,11 +223,14 @@ def _count(
             metrics.count(connection, scope, f"{METRIC_PREFIX}_events_received", mine)
 
 
-def processed(connection: Connection, configured: OfferingsConnection, events: Sequence[OfferingEvent]) -> None:
-    """Count events whose offerings were looked at."""
+def reconciled(
+    connection: Connection, configured: OfferingsConnection, events: Sequence[OfferingEvent], run_id: str
+) -> None:
+    """Note that the offerings of these events were looked at, and count the events."""
+    scope = ensure_scope(connection, NAME, configured.name)
+    owed.pay(connection, scope, run_id)
     mine = sum(event.provider == configured.provider for event in events)
     if mine:
-        scope = ensure_scope(connection, NAME, configured.name)
         metrics.count(connection, scope, f"{METRIC_PREFIX}_events_processed", mine)
 
 

@@ -18,7 +18,7 @@ from sync_pipelines.pipelines.offerings.chain_offering import ChainOffering, Cha
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.prices import components_of, prices_of
 from sync_pipelines.systems.waldur.models import WaldurOffering, WaldurPlan, price_as_read, quantized
-from sync_pipelines.systems.waldur.states import State
+from sync_pipelines.systems.waldur.states import State, can_be_updated
 
 NAME_LIMIT = 150
 """Characters of a Waldur name; 151 are refused with 400."""
@@ -310,7 +310,7 @@ def blocked(can_publish: bool) -> Callable[[Content, Content, Sequence[str]], Ma
     """
 
     def rule(before: Content, after: Content, fields: Sequence[str]) -> Mapping[str, str]:
-        if after["state"] == State.ARCHIVED:
+        if not can_be_updated(after["state"]):
             # Archiving goes first and alone: an edit that fails must not keep a terminated offering on sale.
             waiting = "Waldur refuses edits of an archived offering; these wait until it is offered again"
             return {name: waiting for name in fields if name != "state"}

@@ -19,6 +19,7 @@ from sync_pipelines.pipelines.offerings.writer import WaldurTarget
 from sync_pipelines.settings import Secret
 from sync_pipelines.store.peers import PeerGate, PeerLimits
 from sync_pipelines.systems.cometbft.source import ChainSource
+from sync_pipelines.systems.throttle import Throttle
 from sync_pipelines.systems.transport import Transport
 from sync_pipelines.systems.waldur.client import WaldurClient
 from sync_pipelines.systems.waldur.session import waldur_transport
@@ -61,13 +62,20 @@ class OpenConnection:
 
 
 @asynccontextmanager
-async def open_connection(connection: OfferingsConnection, engine: Engine) -> AsyncIterator[OpenConnection]:
-    """Open both peers of a connection for the time of the block."""
+async def open_connection(
+    connection: OfferingsConnection, engine: Engine, *, throttle: Throttle | None = None
+) -> AsyncIterator[OpenConnection]:
+    """Open both peers of a connection for the time of the block.
+
+    Arguments:
+        engine: the store's database.
+        throttle: what both peers are asked through; by default the limits and breakers that all runs share.
+    """
     async with AsyncExitStack() as stack:
-        chain_transport = await stack.enter_async_context(chain_transport_of(connection, engine))
+        chain_transport = await stack.enter_async_context(chain_transport_of(connection, engine, throttle=throttle))
         redactor = Redactor(_secrets(connection))
         waldur = connection.waldur
-        gate = _gate(engine, waldur.limits, waldur.url)
+        gate = throttle or _gate(engine, waldur.limits, waldur.url)
 
         async def transport_with(token: Secret) -> Transport:
             return await stack.enter_async_context(
@@ -93,13 +101,15 @@ async def open_connection(connection: OfferingsConnection, engine: Engine) -> As
         )
 
 
-def chain_transport_of(connection: OfferingsConnection, engine: Engine) -> Transport:
-    """Return the transport to the chain's node, to be entered by the caller."""
+def chain_transport_of(
+    connection: OfferingsConnection, engine: Engine, *, throttle: Throttle | None = None
+) -> Transport:
+    """Return the transport to the chain's node, to be entered by the caller. Arguments as :func:`open_connection`."""
     chain = connection.chain
     return Transport(
         "chain",
         chain.rpc_url,
-        throttle=_gate(engine, chain.limits, chain.rpc_url),
+        throttle=throttle or _gate(engine, chain.limits, chain.rpc_url),
         timeout=_timeout(chain.timeout_seconds),
     )
 

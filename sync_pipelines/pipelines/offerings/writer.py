@@ -21,7 +21,14 @@ from sync_pipelines.systems.waldur.client import WaldurClient
 from sync_pipelines.systems.waldur.errors import IllegalTransition
 from sync_pipelines.systems.waldur.listing import FULL_FIELDS
 from sync_pipelines.systems.waldur.models import ComponentDraft, OfferingDraft, PlanDraft, WaldurOffering
-from sync_pipelines.systems.waldur.states import TRANSITIONS, Action, State, actions_between
+from sync_pipelines.systems.waldur.states import (
+    PLAN_ACTIONS,
+    TRANSITIONS,
+    Action,
+    State,
+    actions_between,
+    can_be_updated,
+)
 
 
 class WaldurTarget:
@@ -107,7 +114,7 @@ class WaldurTarget:
         """
         state = current.content["state"]
         edits = [name for name in fields if name != "state"]
-        if edits and state == State.ARCHIVED:
+        if edits and not can_be_updated(state):
             state = await self._move(current.key, state, State.DRAFT)
         await self._edit(current, content, edits, state)
         wanted = content.get("state", state)
@@ -167,11 +174,12 @@ class WaldurTarget:
             seen = await self._client.get(uuid)
             if seen is not None and seen.state == after:
                 return
+            hint = "; does it have a plan?" if action in PLAN_ACTIONS else ""
             # Not the record's fault, and not for ever: somebody else moved it since it was read.
             raise PeerError(
                 "waldur",
                 FailureKind.TRANSIENT,
-                f"{action} is refused: the offering is {seen.state if seen else 'gone'} now; does it have a plan?",
+                f"{action} is refused: the offering is {seen.state if seen else 'gone'} now{hint}",
                 status=error.status,
                 operation=error.operation,
             ) from None

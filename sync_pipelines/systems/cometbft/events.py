@@ -16,6 +16,9 @@ from sync_pipelines.systems.cometbft.rpc import RawAttribute, RawEvent, TxResult
 
 OFFERING_KINDS = frozenset({"offering_created", "offering_updated", "offering_terminated"})
 
+Found = tuple[tuple[int, int, TxResult], ...]
+"""Height, position in the block, and result of transactions."""
+
 
 @dataclass(frozen=True, slots=True)
 class OfferingEvent:
@@ -71,19 +74,6 @@ class EventsRead:
         """Highest sequence number seen, ``None`` when there was no event."""
         return self.sequences[-1] if self.sequences else None
 
-    def gap_after(self, sequence: int | None) -> tuple[int, int] | None:
-        """Return the first run of missing numbers ``(first, last)``, ``None`` when there is none.
-
-        Arguments:
-            sequence: last number seen before this range; ``None`` when nothing is known, then only gaps inside count.
-        """
-        expected = None if sequence is None else sequence + 1
-        for number in self.sequences:
-            if expected is not None and number > expected:
-                return expected, number - 1
-            expected = max(expected or 0, number + 1)
-        return None
-
 
 class _Unreadable(ValueError):
     """Why an event cannot be read."""
@@ -101,18 +91,21 @@ class EventReader:
     event_type: str
     base64_attributes: bool
 
-    def read(self, from_height: int, to_height: int, results: Iterable[tuple[int, int, TxResult]]) -> EventsRead:
-        """Return the events of ``(height, tx_index, result)``, in whatever order they come.
+    def keep(self, height: int, results: Sequence[TxResult]) -> Found:
+        """Return what :meth:`read` would read of a block: little of one, so that a long range can be held."""
+        return tuple(
+            (height, index, result.model_copy(update={"events": own}))
+            for index, result in enumerate(results)
+            if (own := self._own(result))
+        )
 
-        Failed transactions are skipped: they are published and indexed, but did nothing.
-        """
+    def read(self, from_height: int, to_height: int, results: Iterable[tuple[int, int, TxResult]]) -> EventsRead:
+        """Return the events of ``(height, tx_index, result)``, in whatever order they come."""
         events: list[OfferingEvent] = []
         sequences: set[int] = set()
         malformed: list[MalformedEvent] = []
         for height, tx_index, result in results:
-            for raw in result.events or ():
-                if result.code != 0 or raw.type != self.event_type:
-                    continue
+            for raw in self._own(result):
                 try:
                     sequence, event = self._parse(raw, height, tx_index)
                 except _Unreadable as problem:
@@ -124,6 +117,10 @@ class EventReader:
         events.sort(key=lambda event: event.sequence)
         malformed.sort(key=lambda event: (event.height, event.tx_index))
         return EventsRead(from_height, to_height, tuple(events), tuple(sorted(sequences)), tuple(malformed))
+
+    def _own(self, result: TxResult) -> tuple[RawEvent, ...]:
+        # Failed transactions are published and indexed, but did nothing.
+        return () if result.code else tuple(raw for raw in result.events or () if raw.type == self.event_type)
 
     def _parse(self, raw: RawEvent, height: int, tx_index: int) -> tuple[int, OfferingEvent | None]:
         attributes = self._attributes(raw.attributes or ())

@@ -137,7 +137,7 @@ class CometRpc:
 
     async def _call(self, model: type[_A], method: str, operation: str, params: dict[str, Any]) -> _A:
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        response = await self._transport.request("POST", "", json=call, write=False)
+        response = await self._transport.request("POST", "", json=call, write=False, operation=operation)
         result = result_of(response, operation)
         try:
             return model.model_validate(result)

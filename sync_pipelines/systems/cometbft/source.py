@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.systems.cometbft.errors import HeightPruned, failure
-from sync_pipelines.systems.cometbft.events import EventReader, EventsRead, has_base64_attributes
+from sync_pipelines.systems.cometbft.events import EventReader, EventsRead, Found, has_base64_attributes
 from sync_pipelines.systems.cometbft.rpc import PAGE_SIZE, AbciResponse, CometRpc, FoundTx
 from sync_pipelines.systems.cometbft.store import StoreCorrupt, decode_offering, decode_pairs, decode_value
-from sync_pipelines.systems.transport import Transport
+from sync_pipelines.systems.transport import MAX_IN_FLIGHT, Transport
 
+WORKERS = MAX_IN_FLIGHT
+"""Blocks read at the same time; more would only wait for the transport."""
 MISSING_VERSION = "version does not exist"
 STATE_ATTEMPTS = 4
 STATE_PAUSE = 0.25
@@ -153,23 +156,23 @@ class ChainSource:
             PeerError: transient when the range ends in the future.
         """
         reader = await self._reader()
-        heights = range(from_height, to_height + 1)
+
+        async def read(height: int) -> Found:
+            block = await self._rpc.block_results(height)
+            if block.height != height:
+                text = f"asked for height {height}, got {block.height}"
+                raise failure(FailureKind.TRANSIENT, text, operation=f"block_results {height}")
+            return reader.keep(height, block.txs_results or ())
+
         try:
-            blocks = await _all([self._rpc.block_results(height) for height in heights])
+            blocks = await _of_each(range(from_height, to_height + 1), read)
         except HeightPruned as pruned:
             tip = await self.tip()
             if pruned.lowest is None and to_height >= tip.height:
                 # The newest block is told of before its results can be read.
                 raise failure(FailureKind.TRANSIENT, pruned.message, operation=pruned.operation) from None
             raise
-        for height, block in zip(heights, blocks, strict=True):
-            if block.height != height:
-                text = f"asked for height {height}, got {block.height}"
-                raise failure(FailureKind.TRANSIENT, text, operation=f"block_results {height}")
-        results = (
-            (block.height, index, result) for block in blocks for index, result in enumerate(block.txs_results or ())
-        )
-        return reader.read(from_height, to_height, results)
+        return reader.read(from_height, to_height, chain.from_iterable(blocks))
 
     async def search_events(self, from_height: int, to_height: int) -> EventsRead:
         """Return the same as :meth:`events` through the node's index: quicker over long, quiet ranges.
@@ -264,11 +267,22 @@ def id_of(offering: Mapping[str, Any]) -> str:
             return str(other)
 
 
-async def _all(calls: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """Await all, as many at a time as the transport allows; the first failure cancels the rest and is raised."""
+async def _of_each(heights: range, read: Callable[[int], Awaitable[_T]]) -> list[_T]:
+    """Return what is read at each height, in their order; the first failure cancels the rest and is raised.
+
+    Memory is bounded by the results: a few workers share the range, whatever its length.
+    """
+    found: dict[int, _T] = {}
+    left = iter(heights)
+
+    async def work() -> None:
+        for height in left:
+            found[height] = await read(height)
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
+            for _ in range(min(WORKERS, len(heights))):
+                group.create_task(work())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [found[height] for height in heights]

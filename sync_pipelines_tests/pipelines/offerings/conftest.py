@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from sync_pipelines.sandbox.cometbft import ChainWorld
@@ -32,3 +33,10 @@ def module_engine(postgres_server: EmbeddedServer, migrated_template: str) -> It
     engine.dispose()
     with postgres_server.connect() as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    """A Dagster instance in memory."""
+    with DagsterInstance.ephemeral() as instance:
+        yield instance

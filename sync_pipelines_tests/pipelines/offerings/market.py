@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, text
+from starlette.applications import Starlette
 
 from sync_pipelines.core.lifecycle import State
-from sync_pipelines.engine.reconcile import Reconciled, apply_approved, reconcile
+from sync_pipelines.engine.reconcile import Reconciled, reconcile
 from sync_pipelines.pipelines.offerings import events
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.events import Ingested
@@ -28,6 +29,7 @@ from sync_pipelines.store import audit, findings, states
 from sync_pipelines.store.findings import StandingFinding
 from sync_pipelines.store.scopes import Scope, find_scope
 from sync_pipelines.store.states import DeadLetter, RecordState
+from sync_pipelines_tests.engine.worlds import approve_and_apply
 
 PROVIDER = "virtengine1rk28937hz050m2lm46skdlvvx39csat7pjvyv3"
 RIVAL = "virtengine152yqmg9hp4g8e3slwvdgcdny6c0x8tchnqr2qg"
@@ -49,6 +51,7 @@ class Market:
     engine: Engine
     chain: ChainWorld
     waldur: WaldurStandIn
+    chain_app: Starlette
     chain_faults: FaultInjector
     chain_url: str
     waldur_url: str
@@ -107,9 +110,7 @@ class Market:
 
         async def run() -> Reconciled:
             async with open_connection(connection, self.engine) as opened:
-                return await apply_approved(
-                    self.engine, opened.pair, plan_hash=plan_hash, by="ada", run_id="approval", log=log
-                )
+                return await approve_and_apply(self.engine, opened.pair, plan_hash, run_id="approval", log=log)
 
         return asyncio.run(run())
 
@@ -119,7 +120,7 @@ class Market:
 
         async def run() -> Ingested:
             async with open_connection(connection, self.engine) as opened:
-                return await events.ingest(self.engine, opened.chain, [connection], first, last)
+                return await events.ingest(self.engine, opened.chain, [connection], first, last, run_id="events")
 
         return asyncio.run(run())
 
@@ -263,6 +264,7 @@ def small_waldur() -> WaldurStandIn:
 @contextmanager
 def opened_market(engine: Engine, chain: ChainWorld, waldur: WaldurStandIn) -> Iterator[Market]:
     """Serve both until the block is left."""
-    faults = FaultInjector(create_app(chain))
+    node = create_app(chain)
+    faults = FaultInjector(node)
     with serve(faults) as chain_url, waldur.running() as waldur_url:
-        yield Market(engine, chain, waldur, faults, chain_url, waldur_url)
+        yield Market(engine, chain, waldur, node, faults, chain_url, waldur_url)

@@ -303,3 +303,60 @@ def test_a_state_file_that_was_never_written_is_no_mistake(load: Load) -> None:
     (connection,) = load(USUAL, environment={"VIRTENGINE_WALDUR_OFFERING_SYNC_STATE_FILE": "data/offering_state.json"})
 
     assert connection.offering_map == {}
+
+
+SLOW, QUICK = {"requests_per_second": 2, "burst": 3}, {"requests_per_second": 5.5}
+
+
+@pytest.mark.parametrize(
+    ("place", "others", "told"),
+    [
+        ("chain.limits", SLOW, "node.example:26657 with different limits (5.5 a second, burst 10 and 2 a second, b"),
+        ("chain.limits", {}, "(5.5 a second, burst 10 and no limit, burst 10)"),
+        ("waldur.limits", SLOW, "ask the same server waldur.example with different limits"),
+        ("waldur.limits", {}, "but it has one limit for all: give both the same waldur.limits"),
+    ],
+)
+def test_two_connections_with_different_limits_for_one_server_are_refused(
+    load: Load, place: str, others: Mapping[str, Any], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="nordlys and sorlys ask the same server") as caught:
+        load(changed(place, QUICK), _another(place, others))
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param({"limits": QUICK}, id="the same limits"),
+        pytest.param({"limits": SLOW, "rpc_url": "http://node.example:26658"}, id="another server"),
+    ],
+)
+def test_connections_with_limits_of_their_own_servers_are_right(load: Load, second: Mapping[str, Any]) -> None:
+    other = _another("chain.limits", QUICK)
+    other["chain"] |= second
+    assert len(load(changed("chain.limits", QUICK), other)) == 2
+
+
+def test_a_disabled_connection_has_no_limits_to_quarrel_about(load: Load) -> None:
+    assert len(load(changed("chain.limits", QUICK), _another("chain.limits", SLOW) | {"enabled": False})) == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("HTTP://Node.Example:26657/", "http://node.example:26657"),
+        ("http://node.example:80", "http://node.example"),
+        ("https://node.example:443/rpc/", "https://node.example/rpc"),
+        ("http://[::1]:26657", "http://[::1]:26657"),
+        ("https://node.example:80/Rpc", "https://node.example:80/Rpc"),
+    ],
+)
+def test_an_address_is_spelled_in_one_way_so_that_its_server_is_known_again(
+    load: Load, written: str, taken: str
+) -> None:
+    assert load(changed("chain.rpc_url", written))[0].chain.rpc_url == taken
+
+
+def _another(place: str, value: object) -> dict[str, Any]:
+    return changed(place, value) | {"name": "sorlys", "provider": "virtengine1def"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -11,81 +10,21 @@ from typing import Any, cast
 import pytest
 from dagster import (
     DagsterInstance,
-    Definitions,
-    ExecuteInProcessResult,
-    RunRequest,
     build_run_status_sensor_context,
     build_schedule_context,
-    build_sensor_context,
-    in_process_executor,
 )
 from sqlalchemy import text
 
 from sync_pipelines.orchestration.automation import cron_of
-from sync_pipelines.orchestration.resources import RunOptions
 from sync_pipelines.orchestration.spec import SCOPE_TAG
-from sync_pipelines.pipelines.offerings import events
 from sync_pipelines.pipelines.offerings.connection import INTERVALS
 from sync_pipelines.pipelines.offerings.definitions import definitions_of
-from sync_pipelines.pipelines.offerings.event_assets import WINDOWS
-from sync_pipelines.pipelines.offerings.windows import windows_over
-from sync_pipelines.store import audit
-from sync_pipelines_tests.pipelines.offerings.market import CHAIN_ID, Market, price_list
+from sync_pipelines.store import audit, plans
+from sync_pipelines_tests.pipelines.offerings.dagster_runs import checks, defined, materialized, reason, requests, run
+from sync_pipelines_tests.pipelines.offerings.market import Market, price_list
 
 SPECS = Path(__file__).parent / "asset_specs.json"
 KEEP = {"guard": {"ignore_up_to": 0}}
-
-
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-def defined(market: Market, **changes: Any) -> Definitions:
-    return Definitions.merge(
-        definitions_of((market.connection(**changes),)),
-        Definitions(resources={"store": market.engine, "options": RunOptions()}, executor=in_process_executor),
-    )
-
-
-def run(
-    market: Market,
-    instance: DagsterInstance,
-    options: Mapping[str, Any] | None = None,
-    *,
-    connection: Mapping[str, Any] | None = None,
-) -> ExecuteInProcessResult:
-    job = defined(market, **(connection or {})).resolve_job_def("offerings_reconcile")
-    return job.execute_in_process(
-        instance=instance,
-        partition_key="nordlys",
-        run_config={"resources": {"options": {"config": dict(options or {})}}},
-        raise_on_error=False,
-    )
-
-
-def checks(result: ExecuteInProcessResult) -> dict[str, bool]:
-    return {
-        f"{check.asset_key.path[-1]}.{check.check_name}": check.passed for check in result.get_asset_check_evaluations()
-    }
-
-
-def materialized(result: ExecuteInProcessResult) -> dict[str, Mapping[str, Any]]:
-    return {
-        event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key is not None
-    }
-
-
-def reason(result: ExecuteInProcessResult) -> str:
-    failure = next(event for event in result.all_events if event.is_step_failure)
-    error = failure.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    assert error is not None
-    return error.message
 
 
 def test_the_graph_is_the_reviewed_one(market: Market) -> None:
@@ -239,81 +178,15 @@ def test_given_a_due_retry_then_the_sensor_asks_once_for_a_run_with_its_key(
     assert requests(definitions, "offerings_retries", market, instance) == []
     market.let_time_pass()
     (asked,) = requests(definitions, "offerings_retries", market, instance)
-    (same,) = requests(definitions, "offerings_retries", market, instance)
+    (again,) = requests(definitions, "offerings_retries", market, instance)
 
     assert asked.partition_key == "nordlys"
     assert asked.run_config == {"resources": {"options": {"config": {"keys": [offering_id]}}}}
-    assert asked.run_key == same.run_key
+    # Still due, should the run fail before it tries anything; a key would keep a second run from being made.
+    assert (asked.run_key, again.run_key) == (None, None)
     assert asked.tags[SCOPE_TAG] == "offerings/nordlys"
     assert run(market, instance, {"keys": [offering_id]}).success
     assert market.offering(offering_id).state == "Active"
-
-
-def test_given_changes_on_the_chain_then_the_sensor_registers_windows_and_names_the_offerings(
-    market: Market, instance: DagsterInstance
-) -> None:
-    offering_id = market.offer(name="Before")
-    assert run(market, instance).success
-    definitions = defined(market, chain={"window": 10})
-    assert requests(definitions, "chain_events", market, instance) == []  # the first look only takes its place
-    height = market.chain.update_offering(offering_id, {"name": "After"})
-    market.chain.count_order(offering_id)
-
-    (asked,) = requests(definitions, "chain_events", market, instance)
-
-    assert asked.run_config == {"ops": {"offerings__chain_events": {"config": {"keys": [offering_id]}}}}
-    (window,) = windows_over(CHAIN_ID, height, height, 10)
-    assert asked.tags["dagster/asset_partition_range_start"] == window.key
-
-
-def test_given_quiet_blocks_then_the_sensor_moves_on_without_a_run(market: Market, instance: DagsterInstance) -> None:
-    definitions = defined(market)
-    requests(definitions, "chain_events", market, instance)
-    for _ in range(5):
-        market.chain.empty_block()
-
-    assert requests(definitions, "chain_events", market, instance) == []
-
-    with market.engine.begin() as connection:
-        position = events.position(connection, CHAIN_ID)
-    assert position is not None
-    assert position.height == market.chain.height
-
-
-def test_given_a_window_then_its_asset_keeps_the_events_and_reconciles_what_they_name(
-    market: Market, instance: DagsterInstance
-) -> None:
-    offering_id = market.offer(name="From an event")
-    key = windows_over(CHAIN_ID, 1, 1, 100)[0].key
-    instance.add_dynamic_partitions(cast(str, WINDOWS.name), [key])
-    job = defined(market).resolve_job_def("offerings_events")
-
-    result = job.execute_in_process(instance=instance, partition_key=key)
-
-    assert materialized(result)["chain_events"]["looked_at"] == 1
-    assert market.offering(offering_id).name == "From an event"
-    assert market.rows("SELECT offering_id FROM sync.chain_event") == [(offering_id,)]
-    assert market.metric("offering_sync_events_received") == 1
-    assert market.metric("offering_sync_events_processed") == 1
-
-
-def test_given_a_gap_in_the_count_of_events_then_everything_is_reconciled(
-    market: Market, instance: DagsterInstance
-) -> None:
-    market.offer(name="Seen")
-    hidden = market.offer(name="Not told of")
-    market.chain.skip_event_sequence()
-    market.chain.count_order(hidden)
-    key = windows_over(CHAIN_ID, 1, 1, 100)[0].key
-    instance.add_dynamic_partitions(cast(str, WINDOWS.name), [key])
-
-    job = defined(market).resolve_job_def("offerings_events")
-
-    result = job.execute_in_process(instance=instance, partition_key=key)
-
-    assert materialized(result)["chain_events"]["full_reconciles"] == 1
-    assert "missing in the chain's count" in materialized(result)["chain_events"]["missed"]
-    assert market.offering(hidden).state == "Active"
 
 
 def test_given_a_tick_then_the_schedule_asks_for_every_connection(market: Market, tmp_path: Path) -> None:
@@ -387,18 +260,24 @@ def test_given_no_connection_then_nothing_is_shown() -> None:
     assert not definitions_of(()).resolve_asset_graph().get_all_asset_keys()
 
 
-def requests(definitions: Definitions, name: str, market: Market, instance: DagsterInstance) -> list[RunRequest]:
-    """Return what one tick of a sensor asks for, keeping its cursor and registering its partitions."""
-    repository = definitions.get_repository_def()
-    context = build_sensor_context(
-        instance=instance,
-        cursor=instance.daemon_cursor_storage.get_cursor_values({name}).get(name),
-        resources={"store": market.engine},
-        repository_def=repository,
+def test_given_refused_credentials_then_an_approval_is_not_used_up_and_the_connection_not_fresh(
+    market: Market, instance: DagsterInstance
+) -> None:
+    offering_id = market.offer()
+    assert run(market, instance, connection=KEEP).success
+    market.chain.terminate_offering(offering_id)
+    digits = materialized(run(market, instance, connection=KEEP))["plan"]["plan"][:12]
+    refused = market.waldur.faults.add(
+        "status", method="POST", path="/archive/$", status=401, body='{"detail": "Invalid token."}'
     )
-    data = repository.get_sensor_def(name).evaluate_tick(context)
-    if data.cursor:
-        instance.daemon_cursor_storage.set_cursor_values({name: data.cursor})
-    for change in data.dynamic_partitions_requests or ():
-        instance.add_dynamic_partitions(change.partitions_def_name, change.partition_keys)
-    return list(data.run_requests or ())
+    with market.engine.begin() as connection:
+        before = plans.last_applied(connection, "offerings")
+
+    stopped = run(market, instance, {"approve": digits}, connection=KEEP)
+
+    assert "Invalid token" in reason(stopped)
+    with market.engine.begin() as connection:
+        assert plans.last_applied(connection, "offerings") == before
+    market.waldur.faults.remove(refused)
+    assert run(market, instance, {"approve": digits}, connection=KEEP).success
+    assert market.offering(offering_id).state == "Archived"

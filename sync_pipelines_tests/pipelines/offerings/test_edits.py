@@ -273,6 +273,7 @@ def test_given_a_state_that_somebody_else_moves_at_the_same_time_then_the_retry_
         market.reconcile(market.connection(waldur={"url": url}))
     assert market.state(offering_id).state is State.RETRYING
     assert "pause is refused: the offering is Draft now" in market.state(offering_id).reason
+    assert "plan" not in market.state(offering_id).reason
 
     market.let_time_pass()
     market.reconcile()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,8 +11,10 @@ from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.sandbox.cometbft import Attribute, ChainWorld, Event
 from sync_pipelines.systems.cometbft import ChainSource, EventsRead, HeightPruned
 from sync_pipelines.systems.cometbft.events import EventReader, has_base64_attributes
-from sync_pipelines.systems.cometbft.rpc import RawAttribute, RawEvent, TxResult
-from sync_pipelines_tests.systems.cometbft.node import PROVIDER, Node, running
+from sync_pipelines.systems.cometbft.rpc import CometRpc, RawAttribute, RawEvent, TxResult
+from sync_pipelines.systems.cometbft.source import WORKERS
+from sync_pipelines.systems.transport import Transport
+from sync_pipelines_tests.systems.cometbft.node import CHAIN_ID, PROVIDER, Node, running
 
 Reader = Callable[[ChainSource, int, int], Awaitable[EventsRead]]
 READERS = pytest.mark.parametrize("reader", [ChainSource.events, ChainSource.search_events], ids=["blocks", "index"])
@@ -62,7 +65,6 @@ def test_other_kinds_are_counted_but_not_returned(node: Node, reader: Reader) ->
 
     assert [event.kind for event in read.events] == ["offering_created", "offering_updated"]
     assert read.sequences == (1, 2, 3, 4)
-    assert read.gap_after(0) is None
 
 
 @READERS
@@ -76,18 +78,14 @@ def test_failed_transactions_and_foreign_events_are_passed_over(node: Node, read
 
 
 @READERS
-def test_a_lost_event_shows_as_a_gap(node: Node, reader: Reader) -> None:
+def test_a_lost_event_shows_as_a_number_that_is_missing(node: Node, reader: Reader) -> None:
     offering_id = node.world.create_offering(PROVIDER, {"name": "one"})
     node.world.skip_event_sequence(3)
     node.world.update_offering(offering_id, {"name": "two"})
 
-    read = _read(node, reader)
-
-    assert read.gap_after(0) == (2, 4)
-    assert read.gap_after(None) == (2, 4)
-    assert _read(node, reader, 3).gap_after(1) == (2, 4)
-    assert _read(node, reader, 3).gap_after(4) is None
-    assert _read(node, reader, 1, 1).gap_after(9) is None
+    assert _read(node, reader).sequences == (1, 5)
+    assert _read(node, reader, 3).sequences == (5,)
+    assert _read(node, reader, 1, 1).sequences == ()
 
 
 @READERS
@@ -230,4 +228,78 @@ def test_a_range_without_events_is_empty(node: Node, reader: Reader) -> None:
 
     read = _read(node, reader)
 
-    assert (read.events, read.last_sequence, read.gap_after(5)) == ((), None, None)
+    assert (read.events, read.sequences, read.last_sequence) == ((), (), None)
+
+
+def test_a_long_range_is_read_by_a_few_workers_that_share_it(node: Node) -> None:
+    offering_id = node.world.create_offering(PROVIDER, {"name": "one"})
+    for number in range(200):
+        node.world.empty_block()
+        if number % 50 == 0:
+            node.world.update_offering(offering_id, {"name": f"name {number}"})
+    most = 0
+
+    async def watched(source: ChainSource) -> EventsRead:
+        nonlocal most
+        reading = asyncio.create_task(source.events(1, node.world.height))
+        while not reading.done():
+            most = max(most, len(asyncio.all_tasks()))
+            await asyncio.sleep(0)
+        return await reading
+
+    read = node.ask(watched)
+
+    assert [event.height for event in read.events] == [2, 4, 55, 106, 157]
+    # The HTTP library has a few tasks of its own while it connects.
+    assert most < 4 * WORKERS
+
+
+def test_the_first_height_that_fails_ends_the_reading_of_a_long_range(node: Node) -> None:
+    for _ in range(300):
+        node.world.empty_block()
+    node.world.prune(200)
+
+    async def refused(transport: Transport) -> int:
+        with pytest.raises(HeightPruned, match="lowest height is 200"):
+            await ChainSource(transport, chain_id=CHAIN_ID).events(190, node.world.height)
+        return transport.stats.requests["POST"]
+
+    assert node.call(refused) < 30
+
+
+def test_an_event_told_of_at_two_heights_is_taken_from_the_lower_one() -> None:
+    raw = RawEvent(type="marketplace_event", attributes=_attributes(sequence="7"))
+    reader = EventReader("marketplace_event", base64_attributes=False)
+
+    kept = reader.keep(5, [TxResult(), TxResult(events=(RawEvent(type="transfer"), raw))])
+    again = reader.keep(6, [TxResult(events=(raw,))])
+
+    assert [(height, index, result.events) for height, index, result in kept] == [(5, 1, (raw,))]
+    assert [event.height for event in reader.read(5, 6, [*kept, *again]).events] == [5]
+
+
+@pytest.mark.parametrize(
+    ("question", "call"),
+    [(CometRpc.status, "status"), (lambda rpc: rpc.block_results(12), "block_results 12")],
+    ids=["status", "block_results"],
+)
+def test_a_node_that_does_not_listen_is_named_with_the_call_that_was_made(
+    question: Callable[[CometRpc], Awaitable[object]], call: str
+) -> None:
+    async def ask() -> None:
+        async with Transport("chain", "http://127.0.0.1:1", sleep=_at_once) as transport:
+            await question(CometRpc(transport))
+
+    with pytest.raises(PeerError) as refused:
+        asyncio.run(ask())
+
+    assert str(refused.value).startswith(f"chain [{call}]: http://127.0.0.1:1: no connection (ConnectError")
+
+
+async def _at_once(seconds: float) -> None:
+    pass
+
+
+def _attributes(**changes: str) -> tuple[RawAttribute, ...]:
+    usual = {"event_type": "offering_updated", "event_id": "e", "payload_json": '{"offering_id": "abc/1"}'}
+    return tuple(RawAttribute(key=key, value=value) for key, value in (usual | changes).items())
