@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
 from sync_pipelines.core.canonical import canonical_json, fingerprint
 from sync_pipelines.core.records import Content
+from sync_pipelines.core.trees import same
+
+SHOWN_PARTS = 4
+"""Parts of one field (single prices, attributes) that a preview shows."""
 
 
 class Action(StrEnum):
@@ -170,11 +174,21 @@ def preview(hash_: str, changes: Iterable[Change], *, total: int, shown: int = 5
 def _differences(change: Change) -> str:
     if change.action is Action.CREATE or change.before is None or change.after is None:
         return markdown_cell(", ".join(change.fields))
-    parts = []
-    for name in change.fields:
-        before, after = _short(change.before.get(name)), _short(change.after.get(name))
-        parts.append(f"{name}: {before} → {after}" if len(before) + len(after) <= 90 else f"{name}: changed")
+    parts = [part for name in change.fields for part in _moves(name, change.before.get(name), change.after.get(name))]
     return markdown_cell("; ".join(parts))
+
+
+def _moves(name: str, before: object, after: object) -> Iterator[str]:
+    """Yield how a field moves: ``name: before → after``, and for a mapping the parts that do, the first few of them."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        moved = [part for part in sorted({*before, *after}) if not same(before.get(part), after.get(part))]
+        for part in moved[:SHOWN_PARTS]:
+            yield from _moves(f"{name}.{part}", before.get(part, "(none)"), after.get(part, "(none)"))
+        if len(moved) > SHOWN_PARTS:
+            yield f"{name}: {len(moved) - SHOWN_PARTS} more"
+        return
+    old, new = _short(before), _short(after)
+    yield f"{name}: {old} → {new}" if len(old) + len(new) <= 90 else f"{name}: changed"
 
 
 def _short(value: object) -> str:

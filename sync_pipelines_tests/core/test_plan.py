@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -135,3 +136,12 @@ def _cells(row: str) -> int:
         bars += character == "|" and not escaped
         escaped = character == "\\" and not escaped
     return bars - 1
+
+
+def test_a_mapping_is_shown_by_the_parts_that_move() -> None:
+    before = {"prices": {"cpu": Decimal("0.999999"), "ram": Decimal(1), "fee": Decimal(2)}}
+    after = {"prices": {"cpu": Decimal("0.012"), "ram": Decimal("1.0"), "gpu": Decimal(3)}}
+    change = Change(Action.UPDATE, "a/1", "a/1", "r1", before, after, ("prices",), "prices differs")
+    text = preview("0" * 32, [change], total=1)
+    assert "prices.cpu: 0.999999 → 0.012; prices.fee: 2 → (none); prices.gpu: (none) → 3" in text
+    assert "prices.ram" not in text

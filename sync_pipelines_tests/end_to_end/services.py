@@ -64,7 +64,7 @@ def running_services(folder: Path, environment: dict[str, str]) -> Iterator[Serv
     """
     logs = folder / "logs"
     logs.mkdir()
-    port = _free_port()
+    port = free_port()
     full = os.environ | {"SYNC_HOME": str(folder / "home"), "DAGSTER_HOME": str(PROJECT)} | environment
     scripts = Path(sys.executable).parent
     commands = {
@@ -74,7 +74,7 @@ def running_services(folder: Path, environment: dict[str, str]) -> Iterator[Serv
     processes = [_start(command, full, logs / f"{name}.log") for name, command in commands.items()]
     services = Services(f"http://127.0.0.1:{port}", full, logs)
     try:
-        wait_for(lambda: _answers(services.url), seconds=90, what="the webserver answers", services=services)
+        wait_for(lambda: answers(services.url), seconds=90, what="the webserver answers", services=services)
         yield services
     finally:
         for process in processes:
@@ -98,14 +98,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Say whether a webserver answers."""
     try:
         return httpx.get(f"{url}/server_info", timeout=2).is_success
     except httpx.TransportError:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
