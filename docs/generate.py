@@ -45,7 +45,9 @@ def command_reference() -> str:
         "",
         "Generated from the program's help. Exit codes: 0 done, 1 refused or failed, 2 misused.",
     ]
-    for context, command in _commands(program, click.Context(program, info_name="sync-pipelines")):
+    for context, command in _commands(
+        program, click.Context(program, info_name="sync-pipelines", **program.context_settings)
+    ):
         title = f"{'#' * min(2 + context.command_path.count(' '), 4)} `{context.command_path}`"
         parts += ["", title, "", "```text", command.get_help(context).rstrip(), "```"]
     return "\n".join(parts) + "\n"
@@ -57,7 +59,9 @@ def _commands(command: click.Command, context: click.Context) -> list[tuple[clic
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
-                found += _commands(child, click.Context(child, info_name=name, parent=context))
+                found += _commands(
+                    child, click.Context(child, info_name=name, parent=context, **child.context_settings)
+                )
     return found
 
 

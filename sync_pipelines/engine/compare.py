@@ -137,7 +137,7 @@ def _sort(decision: Decision, outcome: _Outcome) -> Change | None:
             outcome.left_alone.append(left_alone)
             if left_alone.why != "waiting":
                 outcome.at_rest.append(left_alone.key)
-            if left_alone.why == "blocked":
+            if left_alone.drifts:
                 outcome.drifted.append((left_alone.key, left_alone.reason))
             if left_alone.reason:
                 outcome.explained.append((left_alone.key, left_alone.reason))

@@ -38,12 +38,17 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """Not in the plan; ``why`` is one of the counters ``withheld``, ``invalid``, ``waiting``, ``dead_lettered``,
-    ``blocked``."""
+    """Not in the plan.
+
+    Attributes:
+        why: one of the counters ``withheld``, ``invalid``, ``waiting``, ``dead_lettered``, ``blocked``.
+        drifts: the sides should agree and do not.
+    """
 
     key: str
     why: str
     reason: str
+    drifts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,8 @@ def _merge(row: Row[Any], pair: Pair, *, force: bool) -> Planned | Agreed | Left
     fields: Sequence[str] = [name for name in merged.fields if name not in blocked]
     adopts = not row.has_base
     if merged.fields and not fields and not adopts:
-        return LeftAlone(row.key, "blocked", "; ".join(sorted(set(blocked.values()))))
+        reason = "; ".join(sorted(set(blocked.values())))
+        return LeftAlone(row.key, "blocked", reason, drifts=not pair.out_of_service(row.left_content))
     if merged.agreed and not adopts:
         return Agreed(row.key, row.right_key, row.natural_key, row.left_content, row.right_content)
     return Planned(

@@ -61,6 +61,11 @@ def nothing_blocked(before: Content, after: Content, fields: Sequence[str]) -> M
     return {}
 
 
+def nothing_out_of_service(content: Content) -> bool:
+    """Treat every record as in service."""
+    return False
+
+
 def everything_creatable(content: Content) -> str | None:
     """Let every record be created."""
     return None
@@ -86,6 +91,8 @@ class Pair:
             showing it is known (prices printed as floats).
         lenient_fields: fields the target may store otherwise than sent (cleaned HTML): what was read back counts.
         blocked: ``(before, after, fields) -> {field: reason}``: fields only a person can bring through.
+        out_of_service: ``content -> bool``: a record wanted out of service, whose held-back fields are no drift: nobody
+            is served by them, and they are written when it comes back.
         not_creatable: ``content -> reason`` for records that need no counterpart, else ``None``.
         destructive: ``(before, after) -> bool``: does this update retire or archive.
         retires: whether a record that is gone at the source is retired on the right, or only reported.
@@ -108,6 +115,7 @@ class Pair:
     alike: Callable[[str, object, object], bool] = same_field
     lenient_fields: frozenset[str] = frozenset()
     blocked: Callable[[Content, Content, Sequence[str]], Mapping[str, str]] = nothing_blocked
+    out_of_service: Callable[[Content], bool] = nothing_out_of_service
     not_creatable: Callable[[Content], str | None] = everything_creatable
     destructive: Callable[[Content | None, Content], bool] = nothing_destructive
     retires: bool = True

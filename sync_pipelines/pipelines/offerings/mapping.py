@@ -302,6 +302,11 @@ def not_creatable(content: Content) -> str | None:
     return None
 
 
+def out_of_service(content: Content) -> bool:
+    """Say whether an offering is wanted archived; nobody can order it, whatever else differs."""
+    return bool(content["state"] == State.ARCHIVED)
+
+
 def blocked(can_publish: bool) -> Callable[[Content, Content, Sequence[str]], Mapping[str, str]]:
     """Return the rule for fields that cannot be written now; they wait, visibly.
 

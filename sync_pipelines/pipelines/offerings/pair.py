@@ -140,6 +140,7 @@ def _pair(connection: OfferingsConnection, chain: ChainSource, client: WaldurCli
         # Waldur cleans HTML in ways that are its own; what it shows after a write is what counts.
         lenient_fields=frozenset({"description"}),
         blocked=mapping.blocked(client.can_publish),
+        out_of_service=mapping.out_of_service,
         not_creatable=mapping.not_creatable,
         destructive=mapping.destructive,
         retires=connection.retire,

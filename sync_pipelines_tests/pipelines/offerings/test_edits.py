@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.waldur.model import Component, Offering, Plan
-from sync_pipelines_tests.pipelines.offerings.market import CATEGORIES, CUSTOMERS, PROVIDER, Market, price_list
+from sync_pipelines_tests.pipelines.offerings.market import ACTIVE, CATEGORIES, CUSTOMERS, PROVIDER, Market, price_list
 
 PRICES = price_list({"cpu/hour": "50000", "ram/hour": "7"})
 
@@ -395,3 +395,21 @@ def test_given_an_event_for_an_offering_that_has_only_a_backend_id_then_it_is_ad
 
     assert market.offering(offering_id).attributes["ve_offering_id"] == offering_id
     assert "create" not in market.writes
+
+
+def test_given_a_terminated_offering_that_is_edited_on_the_chain_then_it_waits_and_is_no_drift(market: Market) -> None:
+    offering_id = market.offer(name="Before")
+    market.reconcile()
+    market.chain.terminate_offering(offering_id)
+    market.reconcile()
+
+    market.chain.update_offering(offering_id, {"name": "After"})
+    later = market.reconcile()
+
+    assert market.writes_of(later) == 0
+    assert later.plan.counts["blocked"] == 1
+    assert market.synced(offering_id)
+    assert "until it is offered again" in market.state(offering_id).reason
+    market.chain.update_offering(offering_id, {"state": ACTIVE})
+    market.reconcile()
+    assert (market.offering(offering_id).state, market.offering(offering_id).name) == ("Active", "After")
