@@ -59,8 +59,7 @@ def table(
     made = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         justify: JustifyMethod = "right" if column in numbers else "left"
-        longest_word = max(map(len, column.split()), default=0)
-        made.add_column(column, overflow="fold", justify=justify, no_wrap=column in _COPIED, min_width=longest_word)
+        made.add_column(column, overflow="fold", justify=justify, no_wrap=column in _COPIED)
     for row in rows:
         made.add_row(*(Text(clean(_cell(value))) for value in row))
     return made

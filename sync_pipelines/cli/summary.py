@@ -125,9 +125,12 @@ def summarise(
 
 def summary_table(title: str, rows: Sequence[Summary]) -> Table:
     """Return the rows as a table."""
-    columns = ["connection", "outcome", *(name.replace("_", " ") for name in _NUMBERS)]
-    cells = [(row.connection, row.state, *(getattr(row, name) for name in _NUMBERS)) for row in rows]
-    return output.table(title, columns, cells, numbers=columns[2:])
+    # The usual outcome goes without saying; its column would make the table wider than many a screen.
+    facts = ("connection",) if all(row.state == APPLIED for row in rows) else ("connection", "state")
+    numbers = [name.replace("_", " ") for name in _NUMBERS]
+    columns = [*("outcome" if name == "state" else name for name in facts), *numbers]
+    cells = [tuple(getattr(row, name) for name in (*facts, *_NUMBERS)) for row in rows]
+    return output.table(title, columns, cells, numbers=numbers)
 
 
 def _plan_of(connection: Connection, name: str, run_id: str) -> StoredPlan | None:
