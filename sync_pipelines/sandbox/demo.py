@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import pickle
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +18,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sync_pipelines.sandbox.background import repeated
 from sync_pipelines.sandbox.cometbft.app import create_app, produce_blocks
 from sync_pipelines.sandbox.cometbft.world import ChainWorld
 from sync_pipelines.sandbox.server import serve
@@ -114,12 +114,12 @@ def demo_stand_ins(
     with contextlib.ExitStack() as stack:
         stack.callback(save_chain)
         stack.enter_context(produce_blocks(chain, block_seconds))
-        stack.enter_context(_repeated(save_chain, _SAVE_SECONDS))
+        stack.enter_context(repeated(save_chain, _SAVE_SECONDS))
         waldur_app = _SavingWrites(waldur.app, "/api/", save_waldur)
         stack.callback(save_waldur)
         waldur_url = _served(stack, waldur_app, waldur_port)
         chain_url = _served(stack, _SavingWrites(create_app(chain), "/_sandbox/", save_chain), chain_port)
-        stack.enter_context(_repeated(lambda: _trim(waldur.world), _SAVE_SECONDS))
+        stack.enter_context(repeated(lambda: _trim(waldur.world), _SAVE_SECONDS))
         yield DemoUrls(waldur_url, chain_url)
 
 
@@ -181,23 +181,6 @@ def _catch_up(chain: ChainWorld, block_seconds: float) -> None:
 def _trim(world: WaldurWorld) -> None:
     del world.requests[:-_KEPT_LOG]
     del world.mutations[:-_KEPT_LOG]
-
-
-@contextlib.contextmanager
-def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    stop = threading.Event()
-
-    def repeat() -> None:
-        while not stop.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=repeat, name="sandbox-repeated", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _token_variable(name: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
+from sync_pipelines.sandbox.background import repeated
 from sync_pipelines.sandbox.cometbft.admin import admin_routes
 from sync_pipelines.sandbox.cometbft.rpc import HttpRpc, endpoints
 from sync_pipelines.sandbox.cometbft.websocket import EventSockets
@@ -34,19 +33,6 @@ def create_app(world: ChainWorld) -> Starlette:
     return app
 
 
-@contextlib.contextmanager
-def produce_blocks(world: ChainWorld, interval: float) -> Iterator[None]:
+def produce_blocks(world: ChainWorld, interval: float) -> AbstractContextManager[None]:
     """Make an empty block every ``interval`` seconds, as a living chain does, until the block is left."""
-    stop = threading.Event()
-
-    def tick() -> None:
-        while not stop.wait(interval):
-            world.empty_block()
-
-    thread = threading.Thread(target=tick, name="sandbox-blocks", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return repeated(world.empty_block, interval)
