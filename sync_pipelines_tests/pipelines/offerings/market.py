@@ -21,6 +21,7 @@ from sync_pipelines.pipelines.offerings.events import Ingested
 from sync_pipelines.pipelines.offerings.pair import NAME, open_connection
 from sync_pipelines.sandbox.cometbft import ChainWorld, create_app
 from sync_pipelines.sandbox.faults import FaultInjector
+from sync_pipelines.sandbox.request_log import LoggedRequest, RequestLog
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.waldur import Mutation, WaldurStandIn, WaldurWorld
 from sync_pipelines.sandbox.waldur.model import Offering
@@ -53,6 +54,7 @@ class Market:
     waldur: WaldurStandIn
     chain_app: Starlette
     chain_faults: FaultInjector
+    chain_requests: list[LoggedRequest]
     chain_url: str
     waldur_url: str
 
@@ -266,5 +268,6 @@ def opened_market(engine: Engine, chain: ChainWorld, waldur: WaldurStandIn) -> I
     """Serve both until the block is left."""
     node = create_app(chain)
     faults = FaultInjector(node)
-    with serve(faults) as chain_url, waldur.running() as waldur_url:
-        yield Market(engine, chain, waldur, node, faults, chain_url, waldur_url)
+    requests: list[LoggedRequest] = []
+    with serve(RequestLog(faults, requests)) as chain_url, waldur.running() as waldur_url:
+        yield Market(engine, chain, waldur, node, faults, requests, chain_url, waldur_url)

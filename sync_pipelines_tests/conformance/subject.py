@@ -1,0 +1,160 @@
+"""What the conformance kit, the kill matrix and the fault table need to know of a pair: its subject.
+
+A subject is one connection of a pipeline with both peers as strict stand-ins over real HTTP. It edits the peers as
+their owners would and tells what they show; it never looks into the engine's tables, which are the same for all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import Engine
+
+from sync_pipelines.engine.ports import Pair
+from sync_pipelines.sandbox.faults import FaultInjector
+from sync_pipelines.sandbox.request_log import LoggedRequest
+
+Side = Literal["left", "right"]
+Opener = Callable[[Engine], AbstractAsyncContextManager[Pair]]
+"""Opens the pair on a database. Can be pickled, so that a process of its own can run it."""
+
+
+@dataclass(frozen=True)
+class ServedPeer:
+    """One peer, served on loopback.
+
+    Attributes:
+        name: as errors call it.
+        url: where the pair finds it.
+        faults: switches its faults.
+        requests: what it was asked so far, in order.
+        change: regular expression for the paths of requests that change one record after its creation.
+        create: regular expression for the path of the one request that creates a record.
+        listing: regular expression for the paths of a full pass.
+    """
+
+    name: str
+    url: str
+    faults: FaultInjector
+    requests: Sequence[LoggedRequest]
+    listing: str
+    create: str = "^$"
+    change: str = "^$"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a pair is to be opened; what is left out is as the subject's usual connection has it.
+
+    Attributes:
+        urls: other addresses of peers, by side.
+        timeout_seconds: for each step of a request.
+        requests_per_second: rate limit of the right peer.
+        policies: attributes of the :class:`Pair` to replace, e.g. ``in_flight`` or ``quiet_seconds``.
+    """
+
+    urls: Mapping[Side, str] = field(default_factory=dict)
+    timeout_seconds: float = 30.0
+    requests_per_second: float | None = None
+    policies: Mapping[str, Any] = field(default_factory=dict)
+
+
+USUAL = Opening()
+
+
+class Subject(Protocol):
+    """One connection of a pipeline, its peers, and what their owners may do."""
+
+    engine: Engine
+    pair_name: str
+    scope_name: str
+    peers: Mapping[Side, ServedPeer]
+    secrets: Sequence[str]
+    """Every credential that the peers accept, as it travels; none may turn up anywhere else."""
+
+    def opener(self, opening: Opening = USUAL) -> Opener:
+        """Return what opens the pair through its real clients."""
+        ...
+
+    def add(self, count: int = 1) -> list[str]:
+        """Add records at the source and return their keys."""
+        ...
+
+    def edit(self, key: str) -> None:
+        """Give a record at the source a value it did not have before."""
+        ...
+
+    def rename(self, key: str, text: str) -> None:
+        """Put a text into a field that people write freely."""
+        ...
+
+    def change_state(self, key: str) -> None:
+        """Move a record at the source to another state, or switch it off or on."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Delete a record at the source."""
+        ...
+
+    def spoil(self, key: str) -> None:
+        """Give a record at the source a value that cannot be mapped."""
+        ...
+
+    def mend(self, key: str) -> None:
+        """Undo :meth:`spoil`."""
+        ...
+
+    def natural_key(self, key: str) -> str:
+        """Return the natural key under which a record of the source is found at the target."""
+        ...
+
+    def shown(self) -> dict[str, list[dict[str, Any]]]:
+        """Return natural key -> contents of all records of the target that carry it, without generated ids or times.
+
+        Records out of service are among them.
+        """
+        ...
+
+    def in_service(self, natural_key: str) -> int:
+        """Return how many records of the target with this natural key are in service."""
+        ...
+
+    def edit_right(self, natural_key: str) -> None:
+        """Change a mapped field of a record at the target, as a person would."""
+        ...
+
+    def delete_right(self, natural_key: str) -> None:
+        """Delete a record at the target."""
+        ...
+
+    def double_right(self, natural_key: str) -> None:
+        """Make a second record at the target that claims the same natural key."""
+        ...
+
+    def stray(self) -> str:
+        """Make a record at the target that looks like one of the pair's but has no source; return its natural key."""
+        ...
+
+    def commits(self) -> int:
+        """Return how many writes the target committed so far."""
+        ...
+
+    def creates(self) -> int:
+        """Return how many records the target created so far at the request of a client."""
+        ...
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Makes a pipeline a subject of the kit.
+
+    Attributes:
+        name: of the pipeline, also in test ids.
+        opened: serves the peers of an empty world until the block is left.
+    """
+
+    name: str
+    opened: Callable[[Engine], AbstractContextManager[Subject]]
