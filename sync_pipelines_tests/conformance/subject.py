@@ -68,12 +68,30 @@ USUAL = Opening()
 class Subject(Protocol):
     """One connection of a pipeline, its peers, and what their owners may do."""
 
-    engine: Engine
-    pair_name: str
-    scope_name: str
-    peers: Mapping[Side, ServedPeer]
-    secrets: Sequence[str]
-    """Every credential that the peers accept, as it travels; none may turn up anywhere else."""
+    @property
+    def engine(self) -> Engine:
+        """The store's database."""
+        ...
+
+    @property
+    def pair_name(self) -> str:
+        """Name of the pair of systems, e.g. ``offerings``."""
+        ...
+
+    @property
+    def scope_name(self) -> str:
+        """Name of the connection."""
+        ...
+
+    @property
+    def peers(self) -> Mapping[Side, ServedPeer]:
+        """Both peers."""
+        ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Every credential that the peers accept, as it travels; none may turn up anywhere else."""
+        ...
 
     def opener(self, opening: Opening = USUAL) -> Opener:
         """Return what opens the pair through its real clients."""
