@@ -8,18 +8,23 @@ normalisation belongs to the mapping), and numbers are exact: ``1``, ``1.0`` and
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
+
+import orjson
 
 MAX_EXPONENT = 1000
 """Numbers beyond ten to this power (or below its inverse) are refused: ``1e999999999`` would fill the memory."""
 
 DIGEST_SIZE = 16
 """Bytes of a fingerprint: 128 bits, so that a billion records collide with a probability below 1e-20."""
+
+_LEAVES = frozenset({str, int, bool, type(None), Decimal})
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 def fingerprint(content: Mapping[str, Any]) -> bytes:
@@ -29,11 +34,57 @@ def fingerprint(content: Mapping[str, Any]) -> bytes:
         ValueError: a number is not finite.
         TypeError: a value has no canonical form.
     """
-    return hashlib.blake2b(canonical_json(content).encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE).digest()
+    return digest(canonical_bytes(content))
+
+
+def digest(document: bytes) -> bytes:
+    """Return the fingerprint of a content whose canonical JSON is known already."""
+    return hashlib.blake2b(document, digest_size=DIGEST_SIZE).digest()
 
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of a value: sorted keys, no blanks, exact numbers, UTF-8 unescaped."""
+    return canonical_bytes(value).decode("utf-8", "surrogatepass")
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """Return :func:`canonical_json` in UTF-8; half a surrogate pair is encoded as it stands."""
+    # orjson takes a twentieth of the time and writes the same bytes, as long as it meets none of the types that it
+    # writes in a way of its own (floats, times, enums, UUIDs).
+    if _plain(value.values()) if type(value) is dict else _plain((value,)):
+        try:
+            return orjson.dumps(value, _exact, _OPTIONS)
+        except TypeError:
+            # Half a surrogate pair, a number beyond 64 bits, a key that is no plain text, 255 levels: all the same to
+            # the slow way, or an error with a better message.
+            pass
+    return spelt_out(value).encode("utf-8", "surrogatepass")
+
+
+def _plain(values: Iterable[Any]) -> bool:
+    if _LEAVES.issuperset(map(type, values)):
+        return True
+    for value in values:
+        kind = type(value)
+        if kind is dict:
+            if not _plain(value.values()):
+                return False
+        elif kind is list or kind is tuple:
+            if not _plain(value):
+                return False
+        elif kind not in _LEAVES:
+            return False
+    return True
+
+
+def _exact(value: Any) -> orjson.Fragment:
+    if type(value) is not Decimal:
+        raise TypeError
+    return orjson.Fragment(decimal_text(value))
+
+
+def spelt_out(value: Any) -> str:
+    """Return :func:`canonical_json` without the fast way: this is what defines it."""
     parts: list[str] = []
     _write(value, parts)
     return "".join(parts)
@@ -51,7 +102,9 @@ def decimal_text(number: Decimal) -> str:
         return "0"
     if abs(number.adjusted()) > MAX_EXPONENT:
         raise ValueError(f"{number:.3e} is out of range")
-    text = format(number, "f")
+    text = Decimal.__str__(number)
+    if "E" in text or "e" in text:
+        text = Decimal.__format__(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -62,7 +115,7 @@ def _write(value: Any, parts: list[str]) -> None:
         case bool():
             parts.append("true" if value else "false")
         case str():
-            parts.append(json.dumps(value, ensure_ascii=False))
+            parts.append(encode_basestring(value))
         case int():
             parts.append(str(int(value)))
         case Decimal():
@@ -75,15 +128,15 @@ def _write(value: Any, parts: list[str]) -> None:
         case datetime():
             if value.tzinfo is None:
                 raise ValueError(f"time without a zone: {value.isoformat()}")
-            parts.append(json.dumps(value.astimezone(UTC).isoformat().replace("+00:00", "Z")))
+            parts.append(f'"{value.astimezone(UTC).isoformat().replace("+00:00", "Z")}"')
         case date():
-            parts.append(json.dumps(value.isoformat()))
+            parts.append(f'"{value.isoformat()}"')
         case Mapping():
             parts.append("{")
             for index, key in enumerate(sorted(value)):
                 if not isinstance(key, str):
                     raise TypeError(f"a key must be text, not {key!r}")
-                parts.append(("," if index else "") + json.dumps(key, ensure_ascii=False) + ":")
+                parts.append(("," if index else "") + encode_basestring(key) + ":")
                 _write(value[key], parts)
             parts.append("}")
         case list() | tuple():

@@ -92,3 +92,14 @@ class PlanRefused(SyncError):
 
 class SnapshotUnsealed(SyncError):
     """A snapshot is not complete enough to act on."""
+
+
+class DatabaseUnavailable(SyncError):
+    """The store's database cannot be used now. What was done is kept, and the next run goes on from there."""
+
+
+class RunStopped(Exception):
+    """Somebody asked the run to stop. What was begun is finished, the rest is left for the next run.
+
+    No :class:`SyncError`: who goes on with the next connection after an error must not go on after this.
+    """

@@ -126,7 +126,8 @@ class PlanCounts:
 
     def add(self, change: Change, *, state_field: str | None) -> None:
         """Count one change."""
-        setattr(self, change.action.value, getattr(self, change.action.value) + 1)
+        counter = change.action.value
+        setattr(self, counter, getattr(self, counter) + 1)
         self.adopted += change.adopts
         self.destructive += change.destructive
         self.blocked += bool(change.blocked)

@@ -44,9 +44,11 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if secret for form in _forms(secret)}
-        # The mask itself is one alternative: a secret that is part of "***" must not grow the text again and again.
-        alternatives = sorted(forms | {MASK}, key=lambda form: (-len(form), form))
-        self._known = re.compile("|".join(re.escape(form) for form in alternatives))
+        # The mask is made of stars: a secret of nothing but stars must not make the text grow again and again, and the
+        # mask must not swallow the first star of a secret that goes on after it.
+        self._stars = re.compile(r"\*+") if any(not form.strip("*") for form in forms) else None
+        alternatives = sorted((form for form in forms if form.strip("*")), key=lambda form: (-len(form), form))
+        self._known = re.compile("|".join(map(re.escape, alternatives))) if alternatives else None
 
     def text(self, text: str) -> str:
         """Return the text with every secret replaced by ``***``."""
@@ -55,7 +57,8 @@ class Redactor:
         return text
 
     def _once(self, text: str) -> str:
-        text = self._known.sub(MASK, text)
+        for known in (self._known, self._stars):
+            text = known.sub(MASK, text) if known else text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
@@ -65,22 +68,24 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret
     if len(secret) < DERIVED_FORMS_FROM:
         return
-    for encoded in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+    data = secret.encode("utf-8", "surrogatepass")
+    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
         yield encoded
         yield re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), encoded)
+    # Servers that repeat a header like to change its case; some logs encode every single byte.
+    yield from (secret.upper(), secret.lower(), secret.swapcase())
+    yield from ("".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data))
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
-    yield from _base64_forms(secret.encode("utf-8", "surrogatepass"))
+    yield from _base64_forms(data)
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:
     """Yield the characters that the data surely makes at each of the three alignments, e.g. inside ``user:secret``."""
     for lead in range(3):
-        encoded = base64.b64encode(bytes(lead) + data).decode("ascii").rstrip("=")
-        first = (0, 2, 3)[lead]
-        # The last character also depends on the byte that follows, unless the data ends on a boundary of three.
-        last = len(encoded) if (lead + len(data)) % 3 == 0 else len(encoded) - 1
-        core = encoded[first:last]
+        encoded = base64.b64encode(bytes(lead) + data).decode()
+        # A character holds six bits; its own are those that lie within the data from their first bit to their last.
+        core = encoded[-(-8 * lead // 6) : 8 * (lead + len(data)) // 6]
         yield core
         yield core.replace("+", "-").replace("/", "_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -34,6 +35,7 @@ class Previous:
 
     identity: str
     records: int
+    position: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +85,16 @@ def judge_sweep(sweep: Sweep, *, records: int, duplicates: int, previous: Previo
         suspicious.append(f"the scope changed from {previous.identity!r} to {sweep.identity!r}")
     if previous is not None and previous.records and not records:
         suspicious.append(f"the listing is empty, the last one had {previous.records} records")
+    if previous is not None:
+        suspicious += _gone_back(previous.position, sweep.position)
     return Seal(tuple(incomplete), tuple(suspicious))
+
+
+def _gone_back(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Say where a source stands earlier than it stood: what came in between looks as if it had been deleted."""
+    return [
+        f"its {name} went back from {stood} to {stands}: it was reset or restored, or a node that lags behind answers. "
+        "Look at it before you approve anything"
+        for name, stood in before.items()
+        if isinstance(stood, int) and isinstance(stands := now.get(name), int) and stands < stood
+    ]

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import psycopg
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import IntegrityError
 
-from sync_pipelines.core.canonical import canonical_json, fingerprint
+from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.records import Record
 from sync_pipelines.core.seal import Previous, Seal, Sweep, judge_sweep
 from sync_pipelines.store import leases
 from sync_pipelines.store.leases import Lease
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.staging import BATCH, Staging
 from sync_pipelines.store.statements import statement
+from sync_pipelines.store.storable import storable as storable
+from sync_pipelines.store.storable import storable_text as storable_text
+from sync_pipelines.store.storable import stored
 
 Side = Literal["left", "right"]
 
-_COPY = (
-    "COPY snapshot_stage (key, natural_key, fingerprint, detail, content, meta, withheld, invalid) FROM STDIN "
-    "WITH (FORMAT binary)"
-)
-_COLUMN_TYPES = ("text", "text", "bytea", "bytea", "text", "text", "text", "text")
-_NO_DETAIL = b""
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _ANALYZE_FROM = 1000
-"""Moved rows from which the planner's statistics are renewed at once: on stale ones the diff of a freshly filled
-table becomes a nested loop over everything."""
+"""Moved rows from which the planner's statistics are renewed at once, when they are a tenth of all: on stale ones the
+diff of a freshly filled table becomes a nested loop over everything."""
+_MERGE_MEMORY = "256MB"
+"""What the joins over a large pass may take in the server, so that a million keys are not sorted on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +63,19 @@ class SnapshotLoader:
     without ``finish`` changes nothing.
     """
 
-    def __init__(self, connection: Connection, scope: Scope, side: Side) -> None:
+    def __init__(self, connection: Connection, scope: Scope, side: Side, batch: int = BATCH) -> None:
         self._connection = connection
         self._scope = scope
         self._side = side
-        connection.execute(text(statement("snapshot_stage")))
-        connection.execute(text("TRUNCATE snapshot_stage"))
-        connection.commit()
+        self._staging = Staging(connection, scope, side, batch)
 
     def add(self, records: Iterable[Record]) -> None:
-        """Stage records by COPY."""
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.set_types(_COLUMN_TYPES)
-            for record in records:
-                copy.write_row(_row(record))
-        # Each batch is committed (by the driver: SQLAlchemy saw no transaction begin): while the next page travels,
-        # none is held open.
-        driver.commit()
+        """Stage records."""
+        self._staging.add(records)
+
+    def close(self) -> None:
+        """Leave the connection to others."""
+        self._staging.close()
 
     def finish(
         self, sweep: Sweep, *, run_id: str, keys: Sequence[str] | None = None, lease: Lease | None = None
@@ -97,55 +88,67 @@ class SnapshotLoader:
         Raises:
             LeaseLost: ``lease`` is not ours any more: a newer run's observations must not be overwritten.
         """
-        with self._connection.begin():
-            duplicates = self._drop_duplicates()
-            self._connection.execute(text("ANALYZE snapshot_stage"))
-            if keys is None:
-                # Statistics of a table that this very transaction fills are always behind: a nested loop over two full
-                # sets looks cheap to the planner, and takes minutes.
-                self._connection.execute(text("SET LOCAL enable_nestloop = off"))
-            records = self._scalar("SELECT count(*) FROM snapshot_stage")
-            previous = self._previous() if keys is None else None
-            seal = judge_sweep(sweep, records=records, duplicates=duplicates, previous=previous)
-            snapshot_id = self._insert(sweep, seal, records, run_id, selective=keys is not None)
-            moved = self._connection.execute(
-                text(statement("snapshot_merge")),
-                {"scope_id": self._scope.id, "side": self._side, "snapshot_id": snapshot_id},
-            ).one()
-            removed = self._remove_unseen(keys) if seal.complete else 0
-            self._connection.execute(
-                text("UPDATE sync.snapshot SET added = :a, changed = :c, removed = :r WHERE id = :id"),
-                {"a": moved.added, "c": moved.changed, "r": removed, "id": snapshot_id},
-            )
-            snapshot = read_snapshot(self._connection, snapshot_id)
-            if lease is not None:
-                leases.fence(self._connection, lease)
-        if moved.added + moved.changed >= _ANALYZE_FROM:
+        self._staging.complete()
+        try:
             with self._connection.begin():
-                self._connection.execute(text("ANALYZE sync.record"))
+                snapshot = self._merge(sweep, run_id, keys)
+                if lease is not None:
+                    leases.fence(self._connection, lease)
+        except IntegrityError:
+            # Somebody else added a record of ours. Most likely it was the run that has the lease now.
+            if lease is not None:
+                with self._connection.begin():
+                    leases.fence(self._connection, lease)
+            raise
+        self._tidy(snapshot)
         return snapshot
 
-    def _drop_duplicates(self) -> int:
-        rows, keys = self._connection.execute(text("SELECT count(*), count(DISTINCT key) FROM snapshot_stage")).one()
-        if rows != keys:
-            self._connection.execute(
-                text("DELETE FROM snapshot_stage a USING snapshot_stage b WHERE a.key = b.key AND a.ord < b.ord")
-            )
-        return int(rows - keys)
+    def _merge(self, sweep: Sweep, run_id: str, keys: Sequence[str] | None) -> Snapshot:
+        if keys is None:
+            # Statistics of a table that this very transaction fills are always behind: a nested loop over two full
+            # sets looks cheap to the planner, and takes minutes.
+            self._connection.execute(text("SET LOCAL enable_nestloop = off"))
+        if not self._staging.in_one_batch:
+            self._connection.execute(text(f"SET LOCAL work_mem = '{_MERGE_MEMORY}'"))
+        records = self._staging.drop_repeated()
+        previous = self._previous() if keys is None else None
+        seal = judge_sweep(sweep, records=records, duplicates=self._staging.read - records, previous=previous)
+        snapshot_id = self._insert(sweep, seal, records, run_id, selective=keys is not None)
+        values = {"scope_id": self._scope.id, "side": self._side, "snapshot_id": snapshot_id}
+        added = self._count("snapshot_insert", values) if self._staging.new else 0
+        changed = self._count("snapshot_update", values) if self._staging.moved else 0
+        removed = self._remove_unseen(keys) if seal.complete and self._staging.may_miss else 0
+        self._connection.execute(
+            text("UPDATE sync.snapshot SET added = :a, changed = :c, removed = :r WHERE id = :id"),
+            {"a": added, "c": changed, "r": removed, "id": snapshot_id},
+        )
+        return read_snapshot(self._connection, snapshot_id)
+
+    def _tidy(self, snapshot: Snapshot) -> None:
+        moved = snapshot.added + snapshot.changed
+        with self._connection.begin():
+            if moved >= _ANALYZE_FROM and moved * 10 >= snapshot.records:
+                # Contents are joined on nowhere; to sample them costs more than everything else.
+                self._connection.execute(text("ANALYZE sync.record (scope_id, side, key, natural_key, fingerprint)"))
+            self._staging.clear()
+
+    def _count(self, name: str, values: dict[str, Any]) -> int:
+        return self._connection.execute(text(statement(name)), values).rowcount
 
     def _previous(self) -> Previous | None:
         # What was created since the last pass is on the right as well: an empty listing after a first run of creates is
         # no less strange than any other.
         row = self._connection.execute(
             text(
-                "SELECT identity, greatest(records, CASE WHEN side = 'right' THEN (SELECT count(*) FROM sync.base b "
+                "SELECT identity, position, "
+                "greatest(records, CASE WHEN side = 'right' THEN (SELECT count(*) FROM sync.base b "
                 "WHERE b.scope_id = s.scope_id AND b.retired_at IS NULL) END) AS records "
                 "FROM sync.snapshot s WHERE scope_id = :scope_id AND side = :side "
                 "AND NOT selective AND sealed_at IS NOT NULL ORDER BY id DESC LIMIT 1"
             ),
             {"scope_id": self._scope.id, "side": self._side},
         ).one_or_none()
-        return None if row is None else Previous(row.identity, row.records)
+        return None if row is None else Previous(row.identity, row.records, row.position)
 
     def _insert(self, sweep: Sweep, seal: Seal, records: int, run_id: str, *, selective: bool) -> int:
         return self._scalar(
@@ -173,7 +176,7 @@ class SnapshotLoader:
             text(
                 "DELETE FROM sync.record r WHERE r.scope_id = :scope_id AND r.side = :side "
                 "AND (CAST(:keys AS text[]) IS NULL OR r.natural_key = ANY (CAST(:keys AS text[]))) "
-                "AND NOT EXISTS (SELECT FROM snapshot_stage s WHERE s.key = r.key)"
+                "AND NOT EXISTS (SELECT FROM snapshot_seen s WHERE s.key = r.key)"
             ),
             {"scope_id": self._scope.id, "side": self._side, "keys": None if keys is None else list(keys)},
         ).rowcount
@@ -183,10 +186,18 @@ class SnapshotLoader:
 
 
 @contextmanager
-def loading(engine: Engine, scope: Scope, side: Side) -> Iterator[SnapshotLoader]:
-    """Open a loader on a connection of its own."""
+def loading(engine: Engine, scope: Scope, side: Side, *, batch: int = BATCH) -> Iterator[SnapshotLoader]:
+    """Open a loader on a connection of its own.
+
+    Arguments:
+        batch: records that travel together; a pass of fewer is staged when it is finished.
+    """
     with engine.connect() as connection:
-        yield SnapshotLoader(connection, scope, side)
+        loader = SnapshotLoader(connection, scope, side, batch)
+        try:
+            yield loader
+        finally:
+            loader.close()
 
 
 def read_snapshot(connection: Connection, snapshot_id: int) -> Snapshot:
@@ -281,71 +292,15 @@ def fingerprints(connection: Connection, scope: Scope, side: Side, keys: Sequenc
 _COLUMNS = ("key", "natural_key", "fingerprint", "detail", "content", "meta", "withheld", "invalid")
 
 
-def storable(record: Record) -> Record:
-    """Return the record, or an invalid one in its place when PostgreSQL cannot hold what it says.
-
-    One broken record of a peer must not stop the others.
-    """
-    return _storable(record)[0]
-
-
-def storable_text(value: str) -> str:
-    """Return a text without what PostgreSQL's ``text`` and ``jsonb`` cannot hold."""
-    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
 def _row(record: Record) -> tuple[str, str, bytes, bytes, str, str, str | None, str | None]:
-    record, content, meta = _storable(record)
-    # Most records of a source are plain; hashing nothing for them is measurable on a large snapshot.
-    plain = record.natural_key == record.key and not record.meta and record.withheld is None and record.invalid is None
+    key, natural_key, fingerprint, detail, content, meta, withheld, invalid = stored(record)
     return (
-        record.key,
-        record.natural_key,
-        fingerprint(record.content),
-        _NO_DETAIL if plain else _detail(record.natural_key, meta, record.withheld, record.invalid),
-        content,
-        meta,
-        record.withheld,
-        record.invalid,
+        key.decode(),
+        natural_key.decode(),
+        fingerprint,
+        detail,
+        content.decode(),
+        meta.decode(),
+        None if withheld is None else withheld.decode(),
+        None if invalid is None else invalid.decode(),
     )
-
-
-def _storable(record: Record) -> tuple[Record, str, str]:
-    """Return the record with the canonical JSON of its content and its meta."""
-    try:
-        content, meta = canonical_json(record.content), canonical_json(record.meta)
-        why = _unstorable(record.key, record.natural_key) or _unstorable_json(content, meta)
-    except ValueError as error:
-        why = str(error)
-    withheld = None if record.withheld is None else storable_text(record.withheld)
-    if why is None:
-        invalid = None if record.invalid is None else storable_text(record.invalid)
-        if (withheld, invalid) != (record.withheld, record.invalid):
-            record = replace(record, withheld=withheld, invalid=invalid)
-        return record, content, meta
-    key, natural_key = storable_text(record.key), storable_text(record.natural_key)
-    return Record(key, natural_key, {}, withheld=withheld, invalid=why), "{}", "{}"
-
-
-def _detail(natural_key: str, meta: str, withheld: str | None, invalid: str | None) -> bytes:
-    digest = hashlib.blake2b(canonical_json([natural_key, withheld, invalid]).encode(), digest_size=8)
-    digest.update(meta.encode())
-    return digest.digest()
-
-
-def _unstorable(*texts: str) -> str | None:
-    """PostgreSQL's text and jsonb hold neither NUL nor half a surrogate pair; both come from broken peers."""
-    for value in texts:
-        if "\x00" in value:
-            return "the record contains a NUL character"
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            return "the record contains half of a surrogate pair"
-    return None
-
-
-def _unstorable_json(*documents: str) -> str | None:
-    for document in documents:
-        # An escaped backslash before "u0000" is harmless text about NUL.
-        if "\\u0000" in document and _ESCAPED_NUL.search(document):
-            return "the record contains a NUL character"
-    return _unstorable(*documents)

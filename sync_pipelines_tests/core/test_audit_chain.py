@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_pipelines.core.audit import GENESIS, ChainedEntry, chain_hash, verify_chain
+from sync_pipelines_tests.core.law_cases import law
 
 
 def _chain(length: int) -> list[ChainedEntry]:
@@ -53,7 +54,7 @@ def test_a_touched_chain_is_broken_where_it_was_touched(
 ) -> None:
     report = verify_chain(entries, length=5, head=HEAD)
 
-    assert (report.intact, report.broken_at) == (False, broken_at)
+    assert (report.intact, report.broken_at, report.entries) == (False, broken_at, broken_at - 1)
     assert reason in (report.reason or "")
 
 
@@ -66,12 +67,55 @@ def test_a_tail_that_was_rewritten_consistently_does_not_end_where_the_chain_end
     assert report.reason == "the last entry is not the one the chain ends with"
 
 
+def test_a_chain_begins_at_its_beginning() -> None:
+    previous = "f" * 64
+    other = ChainedEntry(1, previous, chain_hash(previous, {"n": 1}), {"n": 1})
+
+    report = verify_chain([other], length=1, head=other.hash)
+
+    assert (report.broken_at, report.reason) == (1, "entry 1 does not follow the entry before it")
+    assert not verify_chain([], length=0, head=previous).intact
+
+
 def test_a_chain_whose_older_entries_were_archived_is_checked_from_its_first() -> None:
     assert verify_chain(CHAIN[2:], length=5, head=HEAD, first=3).entries == 3
 
 
+@law
 @given(st.integers(0, 4), st.sampled_from(["previous", "hash", "number"]), st.text(max_size=5))
 def test_no_single_edit_goes_unseen(at: int, attribute: str, text: str) -> None:
     edit: dict[str, Any] = {attribute: 77 if attribute == "number" else text}
     entries = [*CHAIN[:at], replace(CHAIN[at], **edit), *CHAIN[at + 1 :]]
     assert not verify_chain(entries, length=5, head=HEAD).intact
+
+
+def test_a_text_that_no_encoding_knows_is_chained_all_the_same() -> None:
+    assert chain_hash(GENESIS, {"name": "\ud800"}) != chain_hash(GENESIS, {"name": "?"})
+
+
+def test_hashes_stay_what_they_were_in_logs_that_are_stored() -> None:
+    assert (
+        chain_hash(GENESIS, {"action": "create", "n": 1})
+        == "cf37657443b022bf336403b1381df5de232dfb7a71c36c50e6cdc0798220c27c"
+    )
+
+
+@pytest.mark.parametrize("archived", range(5))
+def test_a_report_counts_the_good_entries_before_the_first_bad_one(archived: int) -> None:
+    first = archived + 1
+    altered = [*CHAIN[archived:4], replace(CHAIN[4], entry={})]
+    report = verify_chain(altered, length=5, head=HEAD, first=first)
+    assert (report.entries, report.broken_at, report.reason) == (4 - archived, 5, "entry 5 was altered")
+
+    cut = verify_chain(CHAIN[archived:4], length=5, head=HEAD, first=first)
+    assert (cut.entries, cut.broken_at, cut.reason) == (4 - archived, 5, "entries 5 to 5 are missing at the end")
+
+    other_head = verify_chain(CHAIN[archived:], length=5, head=GENESIS, first=first)
+    assert (other_head.entries, other_head.broken_at) == (5 - archived, 5)
+    assert verify_chain(CHAIN[archived:], length=5, head=HEAD, first=first).intact
+
+
+def test_an_entry_that_follows_another_one_is_named() -> None:
+    report = verify_chain([CHAIN[0], replace(CHAIN[1], previous="f" * 64)], length=2, head=CHAIN[1].hash)
+    assert report.reason == "entry 2 does not follow the entry before it"
+    assert (report.entries, report.broken_at) == (1, 2)

@@ -51,6 +51,11 @@ def test_any_change_that_rests_on_an_unsealed_snapshot_is_held(changes: int, ena
     assert not held or "not sealed: source: the listing is empty" in verdict.reasons[0]
 
 
+def test_a_guard_that_is_off_gives_no_reason() -> None:
+    facts = GuardFacts(linked=1, destructive=1, changes=1, unsealed=("a",))
+    assert judge(GuardLimits(enabled=False), facts).reasons == ()
+
+
 def test_every_reason_is_given() -> None:
     facts = GuardFacts(linked=600, destructive=600, changes=600, unsealed=("a", "b"))
     assert len(judge(LIMITS, facts).reasons) == 4

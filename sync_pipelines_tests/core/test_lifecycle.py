@@ -19,6 +19,7 @@ from sync_pipelines.core.lifecycle import (
     sources_of,
     target_of,
 )
+from sync_pipelines_tests.core.law_cases import law
 
 
 def test_the_states_are_the_documented_ones() -> None:
@@ -32,6 +33,7 @@ def test_the_states_are_the_documented_ones() -> None:
     }
 
 
+@law
 @given(st.lists(st.sampled_from(Event)))
 def test_whatever_happens_a_record_is_in_one_of_its_states_and_refusals_leave_it_there(events: list[Event]) -> None:
     state = INITIAL

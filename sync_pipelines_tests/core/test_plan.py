@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash, preview
+from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash, markdown_cell, preview
+from sync_pipelines_tests.core.law_cases import law
 
 UPDATE = Change(
     action=Action.UPDATE,
@@ -121,6 +122,11 @@ def test_a_hostile_name_cannot_break_out_of_its_cell(hostile: str) -> None:
         assert all(row[at - 1] == "\\" for at, found in enumerate(row) if found == character)
 
 
+def test_what_markdown_would_read_is_escaped_and_blanks_are_one() -> None:
+    assert markdown_cell("a | b\\ \r\n  `c` <d> & [e](f)") == r"a \| b\\ \`c\` \<d> \& \[e\](f)"
+
+
+@law
 @given(st.text())
 def test_no_text_makes_more_cells_or_rows(text: str) -> None:
     change = replace(UPDATE, key=text, reason=text, action=Action.CREATE, fields=(text,))
@@ -145,3 +151,75 @@ def test_a_mapping_is_shown_by_the_parts_that_move() -> None:
     text = preview("0" * 32, [change], total=1)
     assert "prices.cpu: 0.999999 → 0.012; prices.fee: 2 → (none); prices.gpu: (none) → 3" in text
     assert "prices.ram" not in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (1, Decimal("1.5"), "f: 1 → 1.5"),
+        (None, [1, {"a": True}], 'f: null → [1,{"a":true}]'),
+        ("x" * 60, "y", f"f: {'x' * 60} → y"),
+        ("x" * 61, "y", f"f: {'x' * 57}... → y"),
+        ("x" * 45, "y" * 45, f"f: {'x' * 45} → {'y' * 45}"),
+        ("x" * 46, "y" * 45, "f: changed"),
+        ({"a": 1}, "y", 'f: {"a":1} → y'),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, "f.a.c: 2 → 3"),
+        (dict.fromkeys("abcd", 1), dict.fromkeys("abcd", 2), "f.a: 1 → 2; f.b: 1 → 2; f.c: 1 → 2; f.d: 1 → 2"),
+        (
+            dict.fromkeys("abcdef", 1),
+            dict.fromkeys("abcdef", 2),
+            "f.a: 1 → 2; f.b: 1 → 2; f.c: 1 → 2; f.d: 1 → 2; f: 2 more",
+        ),
+    ],
+)
+def test_a_field_is_shown_short(before: Any, after: Any, shown: str) -> None:
+    change = Change(Action.UPDATE, "a/1", "a/1", "r1", {"f": before}, {"f": after}, ("f",), "why")
+    text = preview("0" * 32, [change], total=1)
+    assert text.splitlines()[-1] == f"| update | a/1 | {_escaped(shown)} | why |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[").replace("]", "\\]")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        replace(UPDATE, action=Action.CREATE, before=None),
+        replace(UPDATE, action=Action.CREATE),
+        replace(UPDATE, before=None),
+        replace(UPDATE, after=None),
+    ],
+    ids=["create", "create of a lost one", "nothing before", "nothing after"],
+)
+def test_without_a_before_and_an_after_the_fields_are_named(change: Change) -> None:
+    assert "| name, state |" in preview("0" * 32, [change], total=1)
+
+
+def test_a_preview_is_markdown_with_a_head_a_table_and_a_rest() -> None:
+    changes = [replace(UPDATE, key=f"o/{number}", fields=(), reason="why") for number in range(60)]
+    assert preview("abcdef0123456789", [], total=0) == "**Plan `abcdef012345`**: 0 changes\n"
+    lines = preview("abcdef0123456789", changes, total=60).split("\n")
+    assert lines[:5] == [
+        "**Plan `abcdef012345`**: 60 changes",
+        "",
+        "| action | record | change | why |",
+        "|---|---|---|---|",
+        "| update | o/0 |  | why |",
+    ]
+    assert lines[-3:] == ["| update | o/49 |  | why |", "", "... and 10 more changes"]
+    assert "more" not in preview("0" * 32, changes[:50], total=50)
+
+
+def test_each_action_has_its_counter_and_says_whether_it_writes() -> None:
+    for action in Action:
+        counts = PlanCounts()
+        for _ in range(2):
+            counts.add(replace(UPDATE, action=action, blocked=("state",)), state_field=None)
+        assert getattr(counts, action.value) == 2
+        assert (counts.changes, counts.writes, counts.blocked, counts.state_changes) == (2, 2 * action.writes, 2, 0)
+
+
+def test_the_hash_of_a_plan_stays_what_it_was() -> None:
+    assert _hash() == "32269b1f53d6f43c569b4f225a6d7417"
+    assert _hash(UPDATE) == "ada3bd0ce00e08cc009e563377d8da83"

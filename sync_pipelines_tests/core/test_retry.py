@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.core.retry import GiveUp, Pause, Retry, RetryPolicy, after_failure
+from sync_pipelines_tests.core.law_cases import law
 
 POLICY = RetryPolicy()
 RETRIED = [FailureKind.TRANSIENT, FailureKind.AMBIGUOUS, FailureKind.GONE, FailureKind.RATE_LIMITED]
@@ -34,7 +35,7 @@ def test_the_sixth_failure_gives_up(kind: FailureKind) -> None:
 
 
 def test_a_refusal_for_good_gives_up_at_once() -> None:
-    assert isinstance(after_failure(FailureKind.PERMANENT, 1, POLICY), GiveUp)
+    assert after_failure(FailureKind.PERMANENT, 1, POLICY) == GiveUp("refused for good")
 
 
 @pytest.mark.parametrize("failures", [1, 6, 100])
@@ -47,11 +48,16 @@ def test_the_wait_is_never_shorter_than_the_peer_asked_for(asked: float | None, 
     assert after_failure(FailureKind.RATE_LIMITED, 1, POLICY, retry_after=asked) == Retry(timedelta(seconds=waits))
 
 
+def test_a_peer_that_asks_for_nothing_does_not_lengthen_a_short_wait() -> None:
+    assert after_failure(FailureKind.TRANSIENT, 1, RetryPolicy(base=0.25)) == Retry(timedelta(seconds=0.25))
+
+
 def test_every_kind_of_failure_is_decided() -> None:
     decided = {kind: type(after_failure(kind, 1, POLICY)) for kind in FailureKind}
     assert decided == dict.fromkeys(RETRIED, Retry) | {FailureKind.PERMANENT: GiveUp, FailureKind.AUTH: Pause}
 
 
+@law
 @given(st.integers(1, 10**6), st.floats(0.001, 1e4), st.floats(0.001, 1e5))
 def test_waits_grow_and_stay_below_the_cap(failures: int, base: float, cap: float) -> None:
     policy = RetryPolicy(base=base, cap=cap)

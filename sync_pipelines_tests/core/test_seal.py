@@ -7,6 +7,7 @@ import pytest
 from sync_pipelines.core.seal import Previous, Sweep, judge_sweep
 
 BEFORE = Previous("chain-1", 10)
+AT_HEIGHT = Previous("chain-1", 10, {"height": 7, "node": "a"})
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,9 @@ BEFORE = Previous("chain-1", 10)
         (Sweep("chain-1", declared=0, seen=0), 0, 0, BEFORE, None, "is empty, the last one had 10 records"),
         (Sweep("chain-1", declared=0, seen=0), 0, 0, Previous("chain-1", 0), None, None),
         (Sweep("chain-1", declared=0, seen=0), 0, 0, None, None, None),
+        (Sweep("chain-1", seen=10, position={"height": 7, "node": "b"}), 10, 0, AT_HEIGHT, None, None),
+        (Sweep("chain-1", seen=10), 10, 0, AT_HEIGHT, None, None),
+        (Sweep("chain-1", seen=10, position={"height": 6}), 10, 0, AT_HEIGHT, None, "height went back from 7 to 6"),
     ],
 )
 def test_a_pass_is_sealed_when_every_row_was_read_and_nothing_is_strange(
@@ -41,3 +45,14 @@ def test_a_pass_is_sealed_when_every_row_was_read_and_nothing_is_strange(
     assert seal.sealed is (incomplete is None and suspicious is None)
     assert (incomplete or suspicious or "") in "; ".join(seal.reasons)
     assert bool(seal.reasons) is not seal.sealed
+
+
+def test_a_source_that_went_back_is_shown_with_the_advice_to_look_at_it() -> None:
+    sweep = Sweep("chain-1", seen=10, position={"height": 6, "node": "b"})
+
+    seal = judge_sweep(sweep, records=10, duplicates=0, previous=AT_HEIGHT)
+
+    assert seal.suspicious == (
+        "its height went back from 7 to 6: it was reset or restored, or a node that lags behind answers. "
+        "Look at it before you approve anything",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_pipelines.core.trees import PRESENCE, Base, Mover, Verdict, merge, same
+from sync_pipelines_tests.core.law_cases import law
 
 CONTENTS = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 2), max_size=4)
 
@@ -67,6 +69,17 @@ def test_a_pair_may_say_itself_what_is_alike() -> None:
     assert merge({"a": "X"}, {"a": "x"}, None, lambda name, one, other: str(one).lower() == str(other).lower()).agreed
 
 
+def test_what_is_alike_is_asked_field_by_field() -> None:
+    asked: list[tuple[str, object, object]] = []
+
+    def alike(name: str, wanted: object, found: object) -> bool:
+        asked.append((name, wanted, found))
+        return name == "a"
+
+    assert merge({"b": 2, "a": 1}, {"a": 3}, None, alike).fields == {"b": Mover.UNKNOWN}
+    assert asked == [("a", 1, 3), ("b", 2, None)]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "equal"),
     [
@@ -78,6 +91,7 @@ def test_a_pair_may_say_itself_what_is_alike() -> None:
         ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
         (None, "", False),
         ("1", 1, False),
+        ("2026-01-02T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC), True),
     ],
 )
 def test_values_are_compared_by_their_canonical_form(one: Any, other: Any, equal: bool) -> None:
@@ -85,6 +99,7 @@ def test_values_are_compared_by_their_canonical_form(one: Any, other: Any, equal
     assert same(other, one) is equal
 
 
+@law
 @given(CONTENTS, CONTENTS, CONTENTS, CONTENTS)
 def test_writing_the_merged_fields_brings_the_sides_into_agreement(
     left: dict[str, int], right: dict[str, int], base_left: dict[str, int], base_right: dict[str, int]

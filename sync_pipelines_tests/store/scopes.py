@@ -11,6 +11,7 @@ from sync_pipelines.core.records import Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.store.scopes import Scope, ensure_scope
 from sync_pipelines.store.snapshots import Side, Snapshot, loading
+from sync_pipelines.store.staging import BATCH
 
 
 def scope_of(engine: Engine, pair: str = "pair", name: str = "one") -> Scope:
@@ -32,10 +33,11 @@ def load(
     *,
     sweep: Sweep | None = None,
     keys: Sequence[str] | None = None,
+    batch: int = BATCH,
 ) -> Snapshot:
     """Load one snapshot."""
     rows = list(rows)
-    with loading(engine, scope, side) as loader:
+    with loading(engine, scope, side, batch=batch) as loader:
         for start in range(0, len(rows), 1000):
             loader.add(rows[start : start + 1000])
         return loader.finish(sweep or Sweep("me", declared=len(rows), seen=len(rows)), run_id="a run", keys=keys)

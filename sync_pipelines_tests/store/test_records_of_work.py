@@ -26,15 +26,18 @@ def _standing(engine: Engine) -> list[tuple[str, str, str]]:
 def test_findings_stand_as_long_as_they_are_found_and_keep_the_time_they_were_first_seen(engine: Engine) -> None:
     scope = scope_of(engine)
     with engine.begin() as connection:
-        assert findings.replace_findings(connection, scope, [ONE, TWO]) == 2
+        findings.note_findings(connection, scope, [ONE, TWO])
+        assert findings.drop_findings(connection, scope) == 0
     ((first_seen,),) = rows_of(engine, "SELECT first_seen FROM sync.finding WHERE key = 'r1'")
     with engine.begin() as connection:
-        assert findings.replace_findings(connection, scope, [Finding(ORPHAN, "r1", "n1", "still there")]) == 0
+        findings.note_findings(connection, scope, [Finding(ORPHAN, "r1", "n1", "still there")])
+        assert findings.drop_findings(connection, scope) == 1
 
     assert _standing(engine) == [(ORPHAN, "r1", "still there")]
     assert rows_of(engine, "SELECT first_seen FROM sync.finding") == [(first_seen,)]
     with engine.begin() as connection:
-        findings.replace_findings(connection, scope, [])
+        findings.note_findings(connection, scope, [])
+        findings.drop_findings(connection, scope)
     assert _standing(engine) == []
 
 
@@ -42,8 +45,9 @@ def test_a_selective_comparison_replaces_the_findings_of_its_keys_and_no_orphans
     scope = scope_of(engine)
     three = Finding("duplicate", "n3", "n3", "3 claims")
     with engine.begin() as connection:
-        findings.replace_findings(connection, scope, [ONE, TWO, three])
-        findings.replace_findings(connection, scope, [], keys=["n1", "n2"], orphans=False)
+        findings.note_findings(connection, scope, [ONE, TWO, three])
+    with engine.begin() as connection:
+        findings.drop_findings(connection, scope, keys=["n1", "n2"], orphans=False)
 
     assert {key for _, key, _ in _standing(engine)} == {"r1", "n3"}
 
@@ -149,16 +153,16 @@ def test_a_hand_made_map_links_each_record_once_and_contradicts_no_claim(engine:
 
 
 @pytest.mark.parametrize(
-    ("action", "right_key", "expected"),
+    ("action", "right_key", "forbids_a_create"),
     [
-        (Action.CREATE, None, "in_doubt"),
-        (Action.CREATE, "r1", "resolved"),
-        (Action.UPDATE, "r1", "resolved"),
-        (Action.RETIRE, "r1", "resolved"),
+        (Action.CREATE, None, True),
+        (Action.CREATE, "the one that was lost", True),
+        (Action.UPDATE, "r1", False),
+        (Action.RETIRE, "r1", False),
     ],
 )
 def test_what_a_killed_run_left_behind_is_taken_over_once(
-    engine: Engine, action: Action, right_key: str | None, expected: str
+    engine: Engine, action: Action, right_key: str | None, forbids_a_create: bool
 ) -> None:
     scope = scope_of(engine)
     change = Change(action, "k", "nk", right_key, None, {}, (), "")
@@ -168,10 +172,10 @@ def test_what_a_killed_run_left_behind_is_taken_over_once(
         (found,) = effects.recover(connection, scope, 60.0)
         assert (found.key, found.run_id) == ("k", "the killed run")
         assert effects.recover(connection, scope, 60.0) == []
-        assert effects.in_doubt(connection, scope, "k") is (expected == "in_doubt")
+        assert effects.in_doubt(connection, scope, "k") is forbids_a_create
         last = effects.latest(connection, scope, "k")
     assert last is not None
-    assert last.state == expected
+    assert last.state == "in_doubt"
 
 
 def test_counters_and_histograms_add_up(engine: Engine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -13,6 +15,11 @@ from sync_pipelines.core.records import Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.store import leases, snapshots
 from sync_pipelines_tests.store.scopes import load, records, rows_of, scope_of
+
+_OTHERS = (
+    "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend'"
+)
 
 
 def test_given_a_first_and_a_second_load_what_was_added_changed_and_removed_is_counted(engine: Engine) -> None:
@@ -180,17 +187,16 @@ def test_given_a_pass_that_breaks_off_nothing_changes_and_the_next_starts_afresh
     assert load(engine, scope, "left", records(2)).records == 2
 
 
-def test_given_a_page_that_is_loaded_no_transaction_stays_open_until_the_next(engine: Engine) -> None:
+@pytest.mark.parametrize("stored", [0, 2], ids=["the first pass", "a later one"])
+def test_given_batches_that_are_written_no_transaction_stays_open_until_the_next(engine: Engine, stored: int) -> None:
     scope = scope_of(engine)
-    with snapshots.loading(engine, scope, "left") as loader:
-        loader.add(records(5))
-        idle = rows_of(
-            engine,
-            "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND backend_type = 'client backend'",
-        )
-    assert ("idle",) in idle
-    assert ("idle in transaction",) not in idle
+    load(engine, scope, "left", records(stored))
+    with snapshots.loading(engine, scope, "left", batch=2) as loader:
+        loader.add(records(4))
+        deadline = time.monotonic() + 10
+        while (states := rows_of(engine, _OTHERS)) != [("idle",)] and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert states == [("idle",)]
 
 
 def test_given_a_lost_lease_the_snapshot_is_not_stored(engine: Engine) -> None:
@@ -229,3 +235,81 @@ def test_given_an_observation_after_a_write_it_replaces_what_was_known(engine: E
         snapshots.drop_record(connection, scope, "right", "nobody")
 
     assert load(engine, scope, "right", [Record("r1", "n", {"n": 2}), Record("r2", "m", {"n": 3})]).changed == 0
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_given_any_size_of_batches_the_outcome_is_the_same(engine: Engine, batch: int) -> None:
+    scope = scope_of(engine)
+    rows = records(10)
+    first = load(engine, scope, "left", rows, batch=batch)
+    later = [*rows[:7], replace(rows[7], content={"name": "new"}), replace(rows[8], withheld="a draft")]
+
+    second = load(engine, scope, "left", [*later, Record("z", "z", {}, meta={"v": 1})], batch=batch)
+    third = load(engine, scope, "left", [*later, Record("z", "z", {}, meta={"v": 1})], batch=batch)
+
+    assert (first.added, first.changed, first.removed, first.records) == (10, 0, 0, 10)
+    assert (second.added, second.changed, second.removed, second.records) == (1, 2, 1, 10)
+    assert (third.added, third.changed, third.removed, third.records) == (0, 0, 0, 10)
+    assert rows_of(engine, "SELECT key, content->>'name', withheld, meta->>'v' FROM sync.record ORDER BY key")[6:] == [
+        ("k00006", "record 6", None, None),
+        ("k00007", "new", None, None),
+        ("k00008", "record 8", "a draft", None),
+        ("z", None, None, "1"),
+    ]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 1000])
+@pytest.mark.parametrize("stored", [[], [1, 2], [1, 5]], ids=["nothing", "first values", "first and last"])
+def test_given_keys_that_come_again_in_later_batches_the_last_row_counts(
+    engine: Engine, batch: int, stored: list[int]
+) -> None:
+    scope = scope_of(engine)
+    load(engine, scope, "left", [Record(key, key, {"n": n}) for key, n in zip("ab", stored, strict=False)])
+    rows = [Record(key, key, {"n": n}) for n, key in enumerate("abacb", 1)]
+
+    snapshot = load(engine, scope, "left", rows, sweep=Sweep("me", declared=3, seen=5), batch=batch)
+
+    assert (snapshot.records, snapshot.complete, snapshot.added) == (3, True, 3 - len(stored))
+    assert rows_of(engine, "SELECT key, content->>'n' FROM sync.record ORDER BY key") == [
+        ("a", "3"),
+        ("b", "5"),
+        ("c", "4"),
+    ]
+
+
+def test_given_batches_written_while_a_pass_breaks_off_nothing_changes(engine: Engine) -> None:
+    scope = scope_of(engine)
+    load(engine, scope, "left", records(3))
+
+    with snapshots.loading(engine, scope, "left", batch=2) as loader:
+        loader.add(records(9))
+
+    assert rows_of(engine, "SELECT count(*) FROM sync.record") == [(3,)]
+    assert load(engine, scope, "left", records(2), batch=1).records == 2
+
+
+def test_given_a_newer_run_that_added_the_same_records_the_lost_lease_is_what_is_said(engine: Engine) -> None:
+    scope = scope_of(engine)
+    with engine.begin() as connection:
+        lease = leases.take(connection, scope.lease, "a run", 60)
+    with snapshots.loading(engine, scope, "left") as loader:
+        loader.add(records(3))
+        load(engine, scope, "left", records(3))
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE sync.lease SET token = token + 1"))
+
+        with pytest.raises(LeaseLost):
+            loader.finish(Sweep("me"), run_id="a run", lease=lease)
+
+    assert rows_of(engine, "SELECT count(*) FROM sync.snapshot") == [(1,)]
+
+
+def test_given_rows_of_every_length_in_many_batches_all_that_moved_is_found(engine: Engine) -> None:
+    """PostgreSQL puts a short row into whatever earlier page has room for it, beside those of other batches."""
+    scope = scope_of(engine)
+    keys = [f"{n}-{hashlib.blake2b(str(n).encode()).hexdigest() * 9}"[: 8 + n * n % 1000] for n in range(3000)]
+    load(engine, scope, "left", [Record(key, "n", {"n": 1}) for key in keys])
+
+    moved = load(engine, scope, "left", [Record(key, "n", {"n": 2}) for key in [*keys, *"abc"]], batch=100)
+
+    assert (moved.added, moved.changed, moved.removed) == (3, 3000, 0)
