@@ -11,7 +11,7 @@ import click
 
 from sync_pipelines import __version__
 from sync_pipelines.cli.wording import first_line
-from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.errors import RunStopped, SyncError
 
 DEBUG_VARIABLE = "SYNC_DEBUG"
 INTERRUPTED = 130
@@ -59,6 +59,9 @@ class Program(click.Group):
             # Whoever read the output has seen enough; the interpreter must not complain at its end either.
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 # lives as long as the process
             ctx.exit(0)
+        except RunStopped as stopped:
+            click.echo(f"sync-pipelines: {stopped}", err=True)
+            ctx.exit(INTERRUPTED)
         except SyncError as error:
             _fail(ctx, error, str(error))
         except Exception as error:  # the outermost place: nobody above can say it in words

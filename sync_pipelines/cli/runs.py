@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync_pipelines.cli.session import PIPELINE, operator
 from sync_pipelines.cli.wording import without_class
+from sync_pipelines.core.errors import RunStopped
 from sync_pipelines.orchestration.process_tag import PROCESS_TAG, this_process
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def _reason(result: ExecuteInProcessResult) -> str:
                 continue
             if error.cls_name == "DagsterExecutionInterruptedError":
                 # Dagster has turned the signal into a failed step.
+                if said := without_class(error.message):
+                    raise RunStopped(said)
                 raise KeyboardInterrupt
             return without_class(error.message)
     failures = [event.message for event in result.all_events if event.is_run_failure and event.message]

@@ -10,29 +10,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection
 
-from sync_pipelines.core.errors import PeerError
+from sync_pipelines.core.errors import PeerError, RunStopped
 from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.engine import ledger
-from sync_pipelines.engine.attempt import Attempted, Outcome, attempt, stops_the_run
+from sync_pipelines.engine.attempt import Attempted, attempt, stops_the_run
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.journal import Journal, journaling
-from sync_pipelines.engine.link import settle_links
+from sync_pipelines.engine.link import look_before_forgetting, settle_links
 from sync_pipelines.engine.settle import recover
+from sync_pipelines.engine.steps import Outcome, Steps
 from sync_pipelines.engine.tasks import in_thread, together
 from sync_pipelines.store import leases, plans
+from sync_pipelines.store.attempts import Standing
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import read_snapshot
 
 LINK_BATCH = 500
 """Changes without a call to the peer that are settled in one transaction."""
+READ_AHEAD = 50
+"""Changes for which it is looked up at once where their records stand."""
 LOGGED_CHANGES = 100
 """Changes of a run that get a line in its log; the rest is counted."""
 PROGRESS_SECONDS = 5.0
@@ -79,21 +83,32 @@ async def apply(run: Run, plan: StoredPlan) -> Applied:
     Raises:
         PlanRefused: the plan is held, superseded, or was applied before.
         PeerError: (auth) the credentials are refused; what was not tried yet is left for the next run.
+        RunStopped: the run was asked to stop; what it had begun is done, the rest is left for the next run.
         LeaseLost: another run took over.
     """
     started = time.monotonic()
-    planned = await in_thread(_begin, run, plan)
-    applied, stop = Applied(planned=len(planned)), asyncio.Event()
-    async with journaling(run.engine, run.lease) as journal:
-        await _link(run, journal, plan, [change for change in planned if not change.action.writes], applied)
-        queue = iter([change for change in planned if change.action.writes])
-        refused: list[PeerError] = []
-        await together(*(_work(run, journal, plan, queue, applied, stop, refused) for _ in range(run.pair.in_flight)))
-        applied.seconds = time.monotonic() - started
-        await journal.write(lambda connection: _close(connection, run, plan, applied))
+    with run.stop.finishing():
+        planned = await in_thread(_begin, run, plan)
+        applied, halt = Applied(planned=len(planned)), asyncio.Event()
+        async with journaling(run.engine, run.lease) as journal:
+            await _link(run, journal, plan, [change for change in planned if not change.action.writes], applied)
+            steps = Steps(run, journal, plan)
+            queue = _Queue(steps, [change for change in planned if change.action.writes])
+            refused: list[PeerError] = []
+            await together(*(_work(run, steps, queue, applied, halt, refused) for _ in range(run.pair.in_flight)))
+            left = applied.planned - sum(applied.outcomes.values())
+            if run.stop.asked and left:
+                applied.stopped = applied.stopped or f"stopped by {run.stop.why}"
+            applied.seconds = time.monotonic() - started
+            await journal.write(lambda connection: _close(connection, run, plan, applied))
     _tell(run, applied)
     if refused:
         raise refused[0]
+    if run.stop.asked and left:
+        raise RunStopped(
+            f"{run.pair.full_name}: stopped by {run.stop.why}: {applied.planned - left} of {applied.planned} changes "
+            f"done, {left} left for the next run; no change is half done"
+        )
     return applied
 
 
@@ -105,30 +120,49 @@ def _begin(run: Run, plan: StoredPlan) -> list[Change]:
         return list(plans.changes(connection, plan.id, state="planned"))
 
 
+class _Queue:
+    """Changes in their order, each with where its record stands, which is read for many at once.
+
+    Read ahead is as good as read at the last moment: while the lease is ours nobody else moves it.
+    """
+
+    def __init__(self, steps: Steps, changes: Iterable[Change]) -> None:
+        self._steps = steps
+        self._rest = iter(changes)
+        self._ready: deque[tuple[Change, Standing]] = deque()
+        self._reading = asyncio.Lock()
+
+    async def take(self) -> tuple[Change, Standing] | None:
+        """Return the next change, ``None`` when there is none left."""
+        async with self._reading:
+            if not self._ready and (batch := list(islice(self._rest, READ_AHEAD))):
+                found = await self._steps.standings([change.key for change in batch])
+                self._ready.extend((change, found[change.key]) for change in batch)
+            return self._ready.popleft() if self._ready else None
+
+
 async def _work(
-    run: Run,
-    journal: Journal,
-    plan: StoredPlan,
-    queue: Iterator[Change],
-    applied: Applied,
-    stop: asyncio.Event,
-    refused: list[PeerError],
+    run: Run, steps: Steps, queue: _Queue, applied: Applied, halt: asyncio.Event, refused: list[PeerError]
 ) -> None:
-    for change in queue:
-        if stop.is_set():
+    while (taken := await queue.take()) is not None:
+        if halt.is_set() or run.stop.asked:
             return
-        result = await attempt(run, journal, plan, change)
+        change, standing = taken
+        result = await attempt(run, steps, change, standing)
+        if result is None:
+            return
         _note(run, change, result, applied)
         if result.error is not None and stops_the_run(result.error):
             # The others in flight come to their own end; what nobody took up is skipped when the plan is closed.
             applied.stopped = str(result.error)
             refused.append(result.error)
-            stop.set()
+            halt.set()
 
 
 async def _link(run: Run, journal: Journal, plan: StoredPlan, changes: list[Change], applied: Applied) -> None:
     rest = iter(changes)
-    while batch := list(islice(rest, LINK_BATCH)):
+    while not run.stop.asked and (batch := list(islice(rest, LINK_BATCH))):
+        await look_before_forgetting(run, journal, plan, batch)
         outcomes = await journal.write(partial(settle_links, run, plan, batch))
         for change, result in zip(batch, outcomes, strict=True):
             _note(run, change, result, applied)

@@ -16,6 +16,7 @@ from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash
 from sync_pipelines.engine import ledger
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.decide import Agreed, Decision, Found, LeftAlone, Planned, Sight, Undecided, decide
+from sync_pipelines.engine.recovery import close_rest, settle_found
 from sync_pipelines.engine.settle import recover
 from sync_pipelines.store import base, findings, leases, metrics, plans, snapshots, states
 from sync_pipelines.store.base import NewLink
@@ -26,19 +27,31 @@ from sync_pipelines.store.statements import statement
 
 SIDES: tuple[snapshots.Side, snapshots.Side] = ("left", "right")
 BATCH = 1000
-"""Changes held in memory at a time."""
+"""Decisions held in memory at a time."""
 
 
 @dataclass
 class _Outcome:
-    """What came out of a comparison beside the changes themselves."""
+    """What came out of a comparison as a whole.
+
+    Attributes:
+        undecided: keys that are not in the plan, although the sides do not agree or cannot be told to.
+        drifted: records found to be out of agreement that were in it.
+    """
 
     counts: PlanCounts = field(default_factory=PlanCounts)
+    undecided: list[str] = field(default_factory=list)
+    drifted: int = 0
+
+
+@dataclass
+class _Batch:
+    """What came out of some decisions beside the changes themselves."""
+
     findings: list[Finding] = field(default_factory=list)
     drifted: list[tuple[str, str]] = field(default_factory=list)
     left_alone: list[LeftAlone] = field(default_factory=list)
     agreed: list[Agreed] = field(default_factory=list)
-    undecided: list[str] = field(default_factory=list)
     at_rest: list[str] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
 
@@ -64,12 +77,14 @@ def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False)
             if made:
                 run.log.info("%s: %d links taken from the manual map", run.pair.full_name, made)
         states.introduce(connection, run.scope)
+        interrupted = settle_found(connection, run, right, keys)
         plan_id = plans.open_plan(
             connection, run.scope, run_id=run.run_id, left_snapshot=left.id, right_snapshot=right.id, keys=keys
         )
         sight = _sight(left, right, selective=keys is not None)
         outcome, hash_ = _decide_all(connection, run, plan_id, keys, sight, force=force)
-        _remember(connection, run, outcome, keys, sight)
+        _conclude(connection, run, plan_id, outcome, keys, sight)
+        close_rest(connection, run, interrupted, plan_id)
         verdict = judge(run.pair.guard, _facts(connection, run, outcome.counts, left, right))
         if sight.complete and outcome.counts.nothing_to_do:
             # A strange snapshot that changes nothing has proved harmless; the next ones are measured by it.
@@ -99,12 +114,15 @@ def _decide_all(
 ) -> tuple[_Outcome, str]:
     outcome, digest = _Outcome(), PlanHash(run.pair.name, run.pair.scope)
     decisions = _decisions(connection, run, keys, sight, force=force)
-    changes = (change for decision in decisions if (change := _sort(decision, outcome)) is not None)
-    while batch := list(islice(changes, BATCH)):
-        for change in batch:
+    while some := list(islice(decisions, BATCH)):
+        batch = _Batch()
+        changes = [change for decision in some if (change := _sort(decision, outcome, batch)) is not None]
+        for change in changes:
             digest.add(change)
             outcome.counts.add(change, state_field=run.pair.state_field)
-        plans.add_changes(connection, plan_id, batch)
+        if changes:
+            plans.add_changes(connection, plan_id, changes)
+        outcome.drifted += _note(connection, run, batch)
     return outcome, digest.hex
 
 
@@ -124,62 +142,72 @@ def _decisions(
             yield decide(row, run.pair, sight, now=now, force=force)
 
 
-def _sort(decision: Decision, outcome: _Outcome) -> Change | None:
+def _sort(decision: Decision, outcome: _Outcome, batch: _Batch) -> Change | None:
     match decision:
         case Planned(change, drift):
-            outcome.undecided.append(change.key)
             outcome.counts.drifted += drift
             if change.action is not Action.CREATE or drift:
-                outcome.drifted.append((change.key, change.reason))
+                batch.drifted.append((change.key, change.reason))
             return change
         case LeftAlone() as left_alone:
             outcome.undecided.append(left_alone.key)
-            outcome.left_alone.append(left_alone)
+            batch.left_alone.append(left_alone)
             if left_alone.why != "waiting":
-                outcome.at_rest.append(left_alone.key)
+                batch.at_rest.append(left_alone.key)
             if left_alone.drifts:
-                outcome.drifted.append((left_alone.key, left_alone.reason))
+                batch.drifted.append((left_alone.key, left_alone.reason))
             if left_alone.reason:
-                outcome.explained.append((left_alone.key, left_alone.reason))
+                batch.explained.append((left_alone.key, left_alone.reason))
             setattr(outcome.counts, left_alone.why, getattr(outcome.counts, left_alone.why) + 1)
         case Undecided(key):
             outcome.undecided.append(key)
-            outcome.at_rest.append(key)
+            batch.at_rest.append(key)
         case Found(key, finding):
-            outcome.findings.append(finding)
+            batch.findings.append(finding)
             if key is not None:
                 outcome.undecided.append(key)
-                outcome.at_rest.append(key)
-                outcome.explained.append((key, finding.detail))
+                batch.at_rest.append(key)
+                batch.explained.append((key, finding.detail))
             if finding.kind == ORPHAN:
                 outcome.counts.orphans += 1
             else:
                 outcome.counts.conflicts += 1
         case Agreed() as agreed:
-            outcome.agreed.append(agreed)
+            batch.agreed.append(agreed)
     return None
 
 
-def _remember(connection: Connection, run: Run, outcome: _Outcome, keys: Sequence[str] | None, sight: Sight) -> None:
-    links = [
-        NewLink(one.key, one.right_key, one.natural_key, one.left, one.right, linked_by="adopt")
-        for one in outcome.agreed
-    ]
-    base.put_links(connection, run.scope, links)
-    for item in outcome.left_alone:
+def _note(connection: Connection, run: Run, batch: _Batch) -> int:
+    """Store what came out of some decisions; returns how many records newly drifted."""
+    if batch.agreed:
+        links = [
+            NewLink(one.key, one.right_key, one.natural_key, one.left, one.right, linked_by="adopt")
+            for one in batch.agreed
+        ]
+        base.put_links(connection, run.scope, links)
+    for item in batch.left_alone:
         if item.why == "invalid":
             _bury(connection, run, item)
-    states.unschedule(connection, run.scope, outcome.at_rest)
-    newly = states.mark_drifted(connection, run.scope, outcome.drifted)
-    states.explain(connection, run.scope, outcome.explained)
-    states.mark_agreed(connection, run.scope, outcome.undecided, keys)
+    if batch.at_rest:
+        states.unschedule(connection, run.scope, batch.at_rest)
+    newly = states.mark_drifted(connection, run.scope, batch.drifted)
+    states.explain(connection, run.scope, batch.explained)
+    findings.note_findings(connection, run.scope, batch.findings)
+    return newly
+
+
+def _conclude(
+    connection: Connection, run: Run, plan_id: int, outcome: _Outcome, keys: Sequence[str] | None, sight: Sight
+) -> None:
+    """Draw the conclusions that need all decisions."""
+    states.mark_agreed(connection, run.scope, plan_id, outcome.undecided, keys)
     states.settle_gone(connection, run.scope)
-    findings.replace_findings(connection, run.scope, outcome.findings, keys=keys, orphans=sight.sealed)
+    findings.drop_findings(connection, run.scope, keys=keys, orphans=sight.sealed)
     for key in states.resolve_letters(connection, run.scope):
         run.log.info("%s: the dead letter of %s is resolved: both sides agree again", run.pair.full_name, key)
     prefix = run.pair.metric_prefix
-    if newly:
-        metrics.count(connection, run.scope, f"{prefix}_drift_detected", newly)
+    if outcome.drifted:
+        metrics.count(connection, run.scope, f"{prefix}_drift_detected", outcome.drifted)
     if keys is None:
         metrics.count(connection, run.scope, f"{prefix}_reconciliations")
 

@@ -7,16 +7,20 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from sync_pipelines.core.errors import LeaseHeld, LeaseLost
+from sync_pipelines.core.errors import DatabaseUnavailable, LeaseHeld, LeaseLost
+from sync_pipelines.core.fencing import fenced_by
+from sync_pipelines.engine.hold import Hold
 from sync_pipelines.engine.ports import Pair
+from sync_pipelines.engine.stopping import Stop, current_stop
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.store import leases
 from sync_pipelines.store.leases import Lease
+from sync_pipelines.store.outage import outages_in_words
 from sync_pipelines.store.scopes import Scope, ensure_scope
 
 LEASE_SECONDS = 60.0
@@ -37,6 +41,7 @@ class Run:
         run_id: id of the run, for people and for Dagster.
         log: where the story of the run goes.
         lease: fencing token; every transaction that writes checks it.
+        stop: whether somebody asked the run to end.
     """
 
     engine: Engine
@@ -45,6 +50,7 @@ class Run:
     run_id: str
     log: logging.Logger
     lease: Lease
+    stop: Stop = field(default_factory=current_stop)
 
 
 @asynccontextmanager
@@ -59,40 +65,54 @@ async def working_on(
 ) -> AsyncIterator[Run]:
     """Hold the scope's lease for the time of the block and keep renewing it.
 
+    Within the block no write is sent to a peer once the lease may be somebody else's (:mod:`core.fencing`).
+
     Arguments:
         patience: seconds to wait for another run of the scope to end.
 
     Raises:
         LeaseHeld: another run works on the scope.
         LeaseLost: the lease was taken over while we worked; the block is cancelled.
+        DatabaseUnavailable: the database cannot be reached, went away, or has no connection to spare.
     """
-    scope, lease = await _take(engine, pair, run_id, log, lease_seconds, patience)
-    owner = asyncio.current_task()
-    assert owner is not None
-    lost: list[LeaseLost] = []
-    keeper = asyncio.create_task(_keep(engine, lease, lease_seconds, owner, lost, log))
+    with outages_in_words(engine):
+        scope, hold = await _take(engine, pair, run_id, log, lease_seconds, patience)
+        owner = asyncio.current_task()
+        assert owner is not None
+        lost: list[LeaseLost] = []
+        keeper = asyncio.create_task(_keep(engine, hold, lease_seconds, owner, lost, log))
+        try:
+            with fenced_by(hold.check):
+                yield Run(engine, pair, scope, run_id, log, hold.lease)
+        except asyncio.CancelledError:
+            if lost and not owner.uncancel():
+                raise lost[0] from None
+            raise
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+            _release(engine, hold.lease, log)
+
+
+def _release(engine: Engine, lease: Lease, log: logging.Logger) -> None:
     try:
-        yield Run(engine, pair, scope, run_id, log, lease)
-    except asyncio.CancelledError:
-        if lost and not owner.uncancel():
-            raise lost[0] from None
-        raise
-    finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
-        with engine.begin() as connection:
+        with outages_in_words(engine), engine.begin() as connection:
             leases.release(connection, lease)
+    except DatabaseUnavailable as error:
+        log.warning("the lease on %s is not given back and runs out by itself: %s", lease.name, error)
 
 
 async def _take(
     engine: Engine, pair: Pair, run_id: str, log: logging.Logger, lease_seconds: float, patience: float
-) -> tuple[Scope, Lease]:
+) -> tuple[Scope, Hold]:
     deadline = time.monotonic() + patience
     told = False
     while True:
+        asked_at = time.monotonic()
         try:
-            return await in_thread(_try_take, engine, pair, run_id, lease_seconds)
+            scope, lease = await in_thread(_try_take, engine, pair, run_id, lease_seconds)
+            return scope, Hold(lease, asked_at, lease_seconds)
         except LeaseHeld as held:
             if time.monotonic() >= deadline:
                 raise
@@ -110,7 +130,7 @@ def _try_take(engine: Engine, pair: Pair, run_id: str, seconds: float) -> tuple[
 
 async def _keep(
     engine: Engine,
-    lease: Lease,
+    hold: Hold,
     seconds: float,
     owner: asyncio.Task[object],
     lost: list[LeaseLost],
@@ -118,15 +138,18 @@ async def _keep(
 ) -> None:
     while True:
         await asyncio.sleep(seconds / 3)
+        asked_at = time.monotonic()
         try:
-            await in_thread(_renew, engine, lease, seconds)
+            await in_thread(_renew, engine, hold.lease, seconds)
         except LeaseLost as error:
             lost.append(error)
             owner.cancel()
             return
         except SQLAlchemyError as error:
             # There is time for two more attempts before the lease runs out, and the fence guards every write.
-            log.warning("the lease on %s could not be renewed: %s", lease.name, type(error).__name__)
+            log.warning("the lease on %s could not be renewed: %s", hold.lease.name, type(error).__name__)
+        else:
+            hold.renewed(asked_at, seconds)
 
 
 def _renew(engine: Engine, lease: Lease, seconds: float) -> None:

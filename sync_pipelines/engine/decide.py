@@ -126,6 +126,8 @@ def _conflict(row: Row[Any]) -> Finding | None:
         return Finding("unreadable", row.right_key, row.natural_key, row.right_invalid)
     if not row.has_base and (row.lefts > 1 or row.rights > 1):
         return Finding("duplicate", row.natural_key, row.natural_key, _duplicate(row))
+    if row.claimed_by is not None:
+        return Finding("duplicate", row.natural_key, row.natural_key, _claimed(row))
     return None
 
 
@@ -135,6 +137,13 @@ def _duplicate(row: Row[Any]) -> str:
     return (
         f"{row.rights} records at the target claim this natural key. Which one is right cannot be guessed: "
         "remove the others (or their claim) at the target"
+    )
+
+
+def _claimed(row: Row[Any]) -> str:
+    return (
+        f"{row.claimed_by} claims this natural key at the target but is linked with another record; nothing is created "
+        "beside it: restore what identified it at the target"
     )
 
 

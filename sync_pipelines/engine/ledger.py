@@ -13,6 +13,7 @@ from sync_pipelines.core.records import Content
 from sync_pipelines.engine.context import Run
 from sync_pipelines.store import audit, metrics
 from sync_pipelines.store.audit import NewEntry
+from sync_pipelines.store.statements import Part, execute
 
 COUNTERS = (
     "total",
@@ -37,6 +38,7 @@ class Attempt:
         seconds: how long the attempt took at the peer.
         retry_count: failures in a row before this attempt.
         content: what was wanted at the target, for the checksum.
+        interrupted_run: the killed run that began this, when another one found or finished it.
     """
 
     action: str
@@ -46,16 +48,23 @@ class Attempt:
     retry_count: int
     content: Content | None = None
     fields: tuple[str, ...] = ()
+    interrupted_run: str | None = None
 
 
 def succeeded(connection: Connection, run: Run, *attempts: Attempt) -> None:
     """Audit and count successful attempts."""
-    _record(connection, run, attempts, "successful")
+    if attempts:
+        execute(connection, *succeeding(connection, run, attempts))
+
+
+def succeeding(connection: Connection, run: Run, attempts: Sequence[Attempt]) -> list[Part]:
+    """Audit and count successful attempts, at least one, together with other statements."""
+    return _recording(connection, run, attempts, "successful")
 
 
 def failed(connection: Connection, run: Run, attempt: Attempt, error: str) -> None:
     """Audit and count a failed attempt."""
-    _record(connection, run, [attempt], "failed", error=error)
+    execute(connection, *_recording(connection, run, [attempt], "failed", error=error))
 
 
 def dead_lettered(connection: Connection, run: Run, key: str, error: str, *, attempts: int) -> None:
@@ -80,21 +89,20 @@ def event(connection: Connection, run: Run, action: str, **facts: Any) -> None:
     audit.append(connection, run.pair.name, entry, scope=run.pair.scope)
 
 
-def _record(
+def _recording(
     connection: Connection, run: Run, attempts: Sequence[Attempt], outcome: str, *, error: str | None = None
-) -> None:
-    if not attempts:
-        return
+) -> list[Part]:
     entries = [
         NewEntry(_entry(run, attempt, success=error is None, error=error), run.pair.scope, attempt.key)
         for attempt in attempts
     ]
-    audit.append_all(connection, run.pair.name, entries)
     prefix, number = run.pair.metric_prefix, float(len(attempts))
+    counted = {(f"{prefix}_total", ""): number, (f"{prefix}_{outcome}", ""): number}
     durations = metrics.duration(f"{prefix}_duration_seconds", [attempt.seconds for attempt in attempts])
-    metrics.add(
-        connection, run.scope, {(f"{prefix}_total", ""): number, (f"{prefix}_{outcome}", ""): number} | durations
-    )
+    return [
+        *audit.appending(connection, run.pair.name, entries),
+        metrics.adding(run.scope, counted | durations),
+    ]
 
 
 def _entry(run: Run, attempt: Attempt, *, success: bool, error: str | None) -> dict[str, Any]:
@@ -110,5 +118,5 @@ def _entry(run: Run, attempt: Attempt, *, success: bool, error: str | None) -> d
         "checksum": None if attempt.content is None else f"blake2b:{fingerprint(attempt.content).hex()}",
         "run_id": run.run_id,
     }
-    optional = {"fields": list(attempt.fields) or None, "error": error}
+    optional = {"fields": list(attempt.fields) or None, "interrupted_run": attempt.interrupted_run, "error": error}
     return entry | {name: value for name, value in optional.items() if value}

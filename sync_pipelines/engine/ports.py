@@ -66,6 +66,11 @@ def nothing_out_of_service(content: Content) -> bool:
     return False
 
 
+def retired_for_all_we_know(content: Content) -> bool:
+    """Believe every retirement that the target accepted."""
+    return True
+
+
 def everything_creatable(content: Content) -> str | None:
     """Let every record be created."""
     return None
@@ -93,6 +98,7 @@ class Pair:
         blocked: ``(before, after, fields) -> {field: reason}``: fields only a person can bring through.
         out_of_service: ``content -> bool``: a record wanted out of service, whose held-back fields are no drift: nobody
             is served by them, and they are written when it comes back.
+        retired: ``content -> bool``: whether the target shows a record as retired, read back after it was.
         not_creatable: ``content -> reason`` for records that need no counterpart, else ``None``.
         destructive: ``(before, after) -> bool``: does this update retire or archive.
         retires: whether a record that is gone at the source is retired on the right, or only reported.
@@ -116,6 +122,7 @@ class Pair:
     lenient_fields: frozenset[str] = frozenset()
     blocked: Callable[[Content, Content, Sequence[str]], Mapping[str, str]] = nothing_blocked
     out_of_service: Callable[[Content], bool] = nothing_out_of_service
+    retired: Callable[[Content], bool] = retired_for_all_we_know
     not_creatable: Callable[[Content], str | None] = everything_creatable
     destructive: Callable[[Content | None, Content], bool] = nothing_destructive
     retires: bool = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -11,11 +12,17 @@ from sync_pipelines.core.errors import PeerError, PeerUnavailable
 from sync_pipelines.core.plan import Change
 from sync_pipelines.core.records import Content
 from sync_pipelines.core.retry import GiveUp, Pause, Retry, after_failure
+from sync_pipelines.core.trees import same
 from sync_pipelines.engine import ledger
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.ledger import Attempt
+from sync_pipelines.engine.ports import Pair
 from sync_pipelines.store import base, effects, states
 from sync_pipelines.store.base import NewLink
+from sync_pipelines.store.effects import Interrupted
+from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, execute
+from sync_pipelines.store.states import Settled
 
 _LINKED_BY = {"create": "create", "update": "adopt", "adopt": "adopt"}
 
@@ -32,17 +39,30 @@ def recover(connection: Connection, run: Run) -> None:
         )
 
 
-def agree(
-    connection: Connection,
-    run: Run,
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an attempt came to: the link as it is now, and where the record stands.
+
+    Attributes:
+        reason: why the record is where it is.
+        agreed: whether nothing is left over.
+    """
+
+    link: NewLink
+    reason: str
+    agreed: bool = True
+
+
+def agreement(
+    pair: Pair,
     change: Change,
     right_key: str,
     observed: Content,
     *,
     blocked: Collection[str],
     moved: Collection[str] = (),
-) -> None:
-    """Make what both sides say now the new base, and the record synced.
+) -> Settlement:
+    """What both sides say now is the new base, and the record is synced.
 
     Arguments:
         observed: what the target says, read back after the write.
@@ -61,24 +81,73 @@ def agree(
         linked_by=_LINKED_BY[change.action],
         agreed=not open_fields,
     )
-    base.put_link(connection, run.scope, link)
-    effects.resolve(connection, run.scope, [change.key])
-    reasons = set(run.pair.blocked(observed, change.after, tuple(blocked)).values()) if blocked else set()
+    reasons = set(pair.blocked(observed, change.after, tuple(blocked)).values()) if blocked else set()
     if moved:
         reasons.add(f"{', '.join(sorted(moved))} changed at the target while it was written")
     reason = "; ".join(sorted(reasons)) or f"{change.action}: {change.reason}"
-    states.settle(connection, run.scope, change.key, reason, agreed=not open_fields)
+    return Settlement(link, reason, agreed=not open_fields)
 
 
-def retired(connection: Connection, run: Run, change: Change, observed: Content) -> None:
-    """Keep the link of a retired record, but no agreement: should the source come back, every field is written."""
+def moved_meanwhile(pair: Pair, change: Change, observed: Content, written: Collection[str]) -> set[str]:
+    """Return the fields that somebody changed at the target between the plan and now, those written left out.
+
+    They must not become part of the agreement: the next comparison would take the edit for agreed.
+    """
+    assert change.after is not None
+    before = {name: value for name, value in (change.before or {}).items() if name not in change.fields}
+    return {
+        name
+        for name, wanted in change.after.items()
+        if name not in written
+        and not pair.alike(name, wanted, observed.get(name))
+        and not (name in before and same(before[name], observed.get(name)))
+    }
+
+
+def retirement(change: Change, observed: Content) -> Settlement:
+    """A retired record keeps its link, but no agreement: should the source come back, every field is written."""
     assert change.right_key is not None
     link = NewLink(
         change.key, change.right_key, change.natural_key, {}, observed, linked_by="adopt", agreed=False, retired=True
     )
-    base.put_link(connection, run.scope, link)
-    effects.resolve(connection, run.scope, [change.key])
-    states.settle(connection, run.scope, change.key, "retired: gone at the source")
+    return Settlement(link, "retired: gone at the source")
+
+
+def settle(connection: Connection, scope: Scope, settlements: Sequence[Settlement]) -> list[Interrupted]:
+    """Write down what attempts came to, and close whatever was open about their records. Returns what was open."""
+    if not settlements:
+        return []
+    interrupted = effects.resolve(connection, scope, [settlement.link.left_key for settlement in settlements])
+    execute(connection, *settling(connection, scope, settlements))
+    return interrupted
+
+
+def settling(connection: Connection, scope: Scope, settlements: Sequence[Settlement]) -> list[Part]:
+    """Write down what attempts came to, at least one, together with other statements."""
+    settled = [Settled(one.link.left_key, one.reason, one.agreed) for one in settlements]
+    return [
+        base.linking(scope, [settlement.link for settlement in settlements]),
+        states.settling(connection, scope, settled),
+    ]
+
+
+def named(attempt: Attempt, interrupted: Sequence[Interrupted]) -> Attempt:
+    """Return an attempt as what it was together with the killed ones that it finished.
+
+    Whoever writes the rest of a record that a killed run made has created it, and an update has written what the
+    killed one wrote too.
+    """
+    mine = [one for one in interrupted if one.key == attempt.key]
+    if not mine:
+        return attempt
+    created = attempt.action in ("update", "adopt") and any(one.action == "create" for one in mine)
+    fields = {*attempt.fields, *(name for one in mine if one.action != "retire" for name in one.fields)}
+    return replace(
+        attempt,
+        action="create" if created else attempt.action,
+        fields=tuple(sorted(fields)),
+        interrupted_run=attempt.interrupted_run or mine[-1].run_id,
+    )
 
 
 def failed(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sync_pipelines.core.audit import GENESIS, ChainedEntry, ChainReport, chain_hash, verify_chain
 from sync_pipelines.core.canonical import canonical_json
+from sync_pipelines.store.statements import Part, execute, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +31,46 @@ def append(
 
 
 def append_all(connection: Connection, chain: str, entries: Sequence[NewEntry]) -> None:
-    """Add entries within the current transaction.
+    """Add entries within the current transaction, as :func:`appending`."""
+    if entries:
+        execute(connection, *appending(connection, chain, entries))
+
+
+def appending(connection: Connection, chain: str, entries: Sequence[NewEntry]) -> tuple[Part, Part]:
+    """Add entries, at least one. The chain is locked until the end of the current transaction.
 
     Their ``timestamp`` (UTC, RFC 3339) is set here. Writers of one chain wait for each other at its head row.
     """
     number, previous = _lock_head(connection, chain)
-    rows = []
+    times, documents, hashes = [], [], [previous]
     for new in entries:
         at = datetime.now(UTC)
         stamped = {"timestamp": at, **new.entry}
-        hash_ = chain_hash(previous, stamped)
-        number += 1
-        rows.append(
-            {
-                "chain": chain,
-                "number": number,
-                "at": at,
-                "scope": new.scope,
-                "key": new.key,
-                "entry": canonical_json(stamped),
-                "previous": previous,
-                "hash": hash_,
-            }
-        )
-        previous = hash_
-    if rows:
-        connection.execute(
-            text(
-                "INSERT INTO sync.audit (chain, number, at, scope, key, entry, previous, hash) "
-                "VALUES (:chain, :number, :at, :scope, :key, CAST(:entry AS jsonb), :previous, :hash)"
-            ),
-            rows,
-        )
-        connection.execute(
-            text("UPDATE sync.audit_head SET number = :number, hash = :hash WHERE chain = :chain"), rows[-1]
-        )
+        times.append(at)
+        documents.append(canonical_json(stamped))
+        hashes.append(chain_hash(hashes[-1], stamped))
+    head = Part(
+        "UPDATE sync.audit_head SET number = :number, hash = :hash WHERE chain = :chain",
+        {"chain": chain, "number": number + len(entries), "hash": hashes[-1]},
+    )
+    rows = Part(
+        "INSERT INTO sync.audit (chain, number, at, scope, key, entry, previous, hash) "
+        "SELECT :chain, :number + g.position, g.at, g.scope, g.key, CAST(g.entry AS jsonb), g.previous, g.hash "
+        "FROM unnest(CAST(:times AS timestamptz[]), CAST(:scopes AS text[]), CAST(:keys AS text[]), "
+        "CAST(:entries AS text[]), CAST(:previous AS text[]), CAST(:hashes AS text[])) "
+        "WITH ORDINALITY AS g(at, scope, key, entry, previous, hash, position)",
+        {
+            "chain": chain,
+            "number": number,
+            "times": times,
+            "scopes": [new.scope for new in entries],
+            "keys": [new.key for new in entries],
+            "entries": documents,
+            "previous": hashes[:-1],
+            "hashes": hashes[1:],
+        },
+    )
+    return head, rows
 
 
 def _lock_head(connection: Connection, chain: str) -> tuple[int, str]:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sync_pipelines.core.canonical import canonical_json, fingerprint
 from sync_pipelines.core.records import Content
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, execute, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ def put_link(connection: Connection, scope: Scope, link: NewLink) -> None:
     put_links(connection, scope, [link])
 
 
-def put_links(connection: Connection, scope: Scope, links: Sequence[NewLink]) -> None:
-    """Link records, all in one statement. Linking a left record anew replaces its old link."""
-    connection.execute(
-        text(
+def linking(scope: Scope, links: Sequence[NewLink]) -> Part:
+    """Link records. Linking a left record anew replaces its old link."""
+    return Part(
+        (
             "INSERT INTO sync.base AS b (scope_id, left_key, right_key, natural_key, left_fingerprint, "
             "right_fingerprint, left_content, right_content, linked_by, agreed_at, retired_at) "
             "SELECT :scope_id, g.left_key, g.right_key, g.natural_key, g.left_fingerprint, g.right_fingerprint, "
@@ -86,6 +87,11 @@ def put_links(connection: Connection, scope: Scope, links: Sequence[NewLink]) ->
             "retired": [link.retired for link in links],
         },
     )
+
+
+def put_links(connection: Connection, scope: Scope, links: Sequence[NewLink]) -> None:
+    """Link records, as :func:`linking`."""
+    execute(connection, linking(scope, links))
 
 
 def drop_links(connection: Connection, scope: Scope, left_keys: Sequence[str]) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from sync_pipelines.core.plan import Change
+from sync_pipelines.core.plan import Action, Change
+from sync_pipelines.core.records import Content
+from sync_pipelines.store.plans import change_of
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, execute, statement, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,48 +33,116 @@ class Effect:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An attempted write of which nobody knew what became of it, and that is closed now."""
+
+    key: str
+    action: str
+    run_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """The newest attempted write of a record of which nobody knows what became of it.
+
+    Attributes:
+        change: what was to be done.
+        plan_id: the plan that the change belongs to.
+        attempt: number of the attempt, from 1.
+        quiet_over: it surely is not running at the peer any more.
+        shown_key: key of the target record concerned, ``None`` when it is not to be seen, or not beyond doubt.
+        shown: its content.
+    """
+
+    id: int
+    change: Change
+    plan_id: int
+    run_id: str
+    attempt: int
+    quiet_over: bool
+    shown_key: str | None
+    shown: Content | None
+
+
 _COLUMNS = ", ".join(Effect.__dataclass_fields__)
 
 
 def intend(connection: Connection, scope: Scope, change: Change, *, plan_id: int, attempt: int, run_id: str) -> int:
     """Write down, before the call, what is about to be done. Returns the effect's id."""
-    return int(
-        connection.execute(
-            text(
-                "INSERT INTO sync.effect (scope_id, plan_id, key, natural_key, right_key, action, state, attempt, "
-                "run_id) VALUES (:scope_id, :plan_id, :key, :natural_key, :right_key, :action, 'intended', :attempt, "
-                ":run_id) RETURNING id"
-            ),
-            {
-                "scope_id": scope.id,
-                "plan_id": plan_id,
-                "key": change.key,
-                "natural_key": change.natural_key,
-                "right_key": change.right_key,
-                "action": change.action.value,
-                "attempt": attempt,
-                "run_id": run_id,
-            },
-        ).scalar_one()
+    return intend_all(connection, scope, [(change, attempt)], plan_id=plan_id, run_id=run_id)[change.key]
+
+
+def intend_all(
+    connection: Connection,
+    scope: Scope,
+    attempts: Sequence[tuple[Change, int]],
+    *,
+    plan_id: int,
+    run_id: str,
+    besides: Sequence[Part] = (),
+) -> dict[str, int]:
+    """Write down what is about to be done to several records: a change and the number of the attempt at it.
+
+    Arguments:
+        besides: statements to be executed in the same round trip.
+
+    Returns the effects' ids by the records' keys.
+    """
+    intending = Part(
+        "INSERT INTO sync.effect (scope_id, plan_id, key, natural_key, right_key, action, state, attempt, run_id) "
+        "SELECT :scope_id, :plan_id, g.key, g.natural_key, g.right_key, g.action, 'intended', g.attempt, :run_id "
+        "FROM unnest(CAST(:keys AS text[]), CAST(:natural_keys AS text[]), CAST(:right_keys AS text[]), "
+        "CAST(:actions AS text[]), CAST(:attempts AS integer[])) "
+        "AS g(key, natural_key, right_key, action, attempt) RETURNING key, id",
+        {
+            "scope_id": scope.id,
+            "plan_id": plan_id,
+            "run_id": run_id,
+            "keys": [change.key for change, _ in attempts],
+            "natural_keys": [change.natural_key for change, _ in attempts],
+            # What a create makes is not known yet; a lost record that is made anew gets another key.
+            "right_keys": [None if change.action is Action.CREATE else change.right_key for change, _ in attempts],
+            "actions": [change.action.value for change, _ in attempts],
+            "attempts": [attempt for _, attempt in attempts],
+        },
+    )
+    return {row.key: row.id for row in execute(connection, *besides, intending)}
+
+
+def naming(made: Sequence[tuple[int, str]]) -> Part:
+    """Note what creates made (effect id, right key), before anything else is written to it."""
+    return Part(
+        "UPDATE sync.effect SET right_key = g.right_key "
+        "FROM unnest(CAST(:ids AS bigint[]), CAST(:right_keys AS text[])) AS g(id, right_key) "
+        "WHERE sync.effect.id = g.id",
+        _columns(made),
     )
 
 
-def name_target(connection: Connection, effect_id: int, right_key: str) -> None:
-    """Note what a create made, before anything else is done with it."""
-    connection.execute(
-        text("UPDATE sync.effect SET right_key = :right_key WHERE id = :id"), {"id": effect_id, "right_key": right_key}
+def name_targets(connection: Connection, made: Sequence[tuple[int, str]]) -> None:
+    """Note what creates made, as :func:`naming`."""
+    execute(connection, naming(made))
+
+
+def settling(done: Sequence[tuple[int, str]]) -> Part:
+    """Writes (effect id, right key) are done and were seen at the target."""
+    return Part(
+        "UPDATE sync.effect SET state = 'settled', settled_at = now(), right_key = g.right_key "
+        "FROM unnest(CAST(:ids AS bigint[]), CAST(:right_keys AS text[])) AS g(id, right_key) "
+        "WHERE sync.effect.id = g.id",
+        _columns(done),
     )
 
 
-def settle(connection: Connection, effect_id: int, right_key: str | None) -> None:
-    """The write is done and was seen at the target."""
-    connection.execute(
-        text(
-            "UPDATE sync.effect SET state = 'settled', settled_at = now(), "
-            "right_key = coalesce(:right_key, right_key) WHERE id = :id"
-        ),
-        {"id": effect_id, "right_key": right_key},
-    )
+def settle_all(connection: Connection, done: Sequence[tuple[int, str]]) -> None:
+    """Writes (effect id, right key) are done and were seen at the target."""
+    execute(connection, settling(done))
+
+
+def _columns(pairs: Sequence[tuple[int, str]]) -> dict[str, list[Any]]:
+    return {"ids": [id_ for id_, _ in pairs], "right_keys": [right_key for _, right_key in pairs]}
 
 
 def fail(connection: Connection, effect_id: int, error: str) -> None:
@@ -95,15 +167,22 @@ def doubt(connection: Connection, effect_id: int, error: str, quiet_seconds: flo
     )
 
 
-def resolve(connection: Connection, scope: Scope, keys: Sequence[str]) -> None:
-    """Close every open effect of these records: the target has been looked at."""
-    connection.execute(
+def resolve(connection: Connection, scope: Scope, keys: Sequence[str], *, but: Sequence[int] = ()) -> list[Interrupted]:
+    """Close every open effect of these records, ``but`` those with these ids: the target has been looked at.
+
+    Returns what was open.
+    """
+    rows = connection.execute(
         text(
-            "UPDATE sync.effect SET state = 'resolved', settled_at = now() WHERE scope_id = :scope_id "
-            "AND key = ANY (CAST(:keys AS text[])) AND state IN ('intended', 'in_doubt')"
+            "UPDATE sync.effect e SET state = 'resolved', settled_at = now() WHERE scope_id = :scope_id "
+            "AND key = ANY (CAST(:keys AS text[])) AND state IN ('intended', 'in_doubt') "
+            "AND id <> ALL (CAST(:but AS bigint[])) "
+            "RETURNING e.key, e.action, e.run_id, "
+            "(SELECT c.fields FROM sync.plan_change c WHERE c.plan_id = e.plan_id AND c.key = e.key) AS fields"
         ),
-        {"scope_id": scope.id, "keys": list(keys)},
+        {"scope_id": scope.id, "keys": list(keys), "but": list(but)},
     )
+    return [Interrupted(row.key, row.action, row.run_id, tuple(row.fields or ())) for row in rows]
 
 
 def in_doubt(connection: Connection, scope: Scope, key: str) -> bool:
@@ -112,7 +191,8 @@ def in_doubt(connection: Connection, scope: Scope, key: str) -> bool:
         connection.execute(
             text(
                 "SELECT EXISTS (SELECT FROM sync.effect WHERE scope_id = :scope_id AND key = :key "
-                "AND state = 'in_doubt' AND quiet_until > clock_timestamp())"
+                "AND state = 'in_doubt' AND action = 'create' AND right_key IS NULL "
+                "AND quiet_until > clock_timestamp())"
             ),
             {"scope_id": scope.id, "key": key},
         ).scalar_one()
@@ -122,8 +202,9 @@ def in_doubt(connection: Connection, scope: Scope, key: str) -> bool:
 def recover(connection: Connection, scope: Scope, quiet_seconds: float) -> list[Effect]:
     """Take over what a killed run left behind; call only while holding the scope's lease.
 
-    A create may still be running at the peer: it is in doubt until ``quiet_seconds`` after it was intended. Anything
-    else is idempotent and simply planned again.
+    All of it is in doubt until somebody has looked at the target. It may still be running at the peer until
+    ``quiet_seconds`` after it was intended; so long nothing is created in the place of a create, anything else can be
+    done again.
 
     Returns:
         The effects found unsettled.
@@ -134,8 +215,7 @@ def recover(connection: Connection, scope: Scope, quiet_seconds: float) -> list[
     ).all()
     connection.execute(
         text(
-            "UPDATE sync.effect SET error = 'the run was killed before the outcome was known', "
-            "state = CASE WHEN action = 'create' AND right_key IS NULL THEN 'in_doubt' ELSE 'resolved' END, "
+            "UPDATE sync.effect SET error = 'the run was killed before the outcome was known', state = 'in_doubt', "
             "quiet_until = intended_at + make_interval(secs => :quiet) "
             "WHERE scope_id = :scope_id AND state = 'intended'"
         ),
@@ -151,3 +231,28 @@ def latest(connection: Connection, scope: Scope, key: str) -> Effect | None:
         {"scope_id": scope.id, "key": key},
     ).one_or_none()
     return None if row is None else Effect(**row._mapping)
+
+
+def unsettled(connection: Connection, scope: Scope, right_snapshot: int, keys: Sequence[str] | None) -> list[Unsettled]:
+    """Return the writes in doubt that were begun before a snapshot of the target, with what the target shows of them.
+
+    Arguments:
+        keys: natural keys that were looked at, ``None`` for all.
+    """
+    rows = connection.execute(
+        text(statement("unsettled")),
+        {"scope_id": scope.id, "snapshot": right_snapshot, "keys": None if keys is None else list(keys)},
+    )
+    return [
+        Unsettled(
+            row.effect_id,
+            change_of(row),
+            row.plan_id,
+            row.run_id,
+            row.attempt,
+            row.quiet_over,
+            row.shown_key,
+            row.shown,
+        )
+        for row in rows
+    ]

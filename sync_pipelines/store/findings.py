@@ -45,49 +45,39 @@ class StandingFinding:
     last_seen: datetime
 
 
-def replace_findings(
-    connection: Connection,
-    scope: Scope,
-    found: Sequence[Finding],
-    *,
-    keys: Sequence[str] | None = None,
-    orphans: bool = True,
-) -> int:
-    """Make the findings of a comparison the standing ones; those no longer found go. Returns how many are new.
-
-    With ``keys`` (natural keys of a selective comparison) only findings of these are replaced. Without ``orphans`` the
-    comparison could not tell what is an orphan: those that stand are left standing.
-    """
-    rows = [
-        {"scope_id": scope.id, "kind": f.kind, "key": f.key, "natural_key": f.natural_key, "detail": f.detail}
-        for f in found
-    ]
-    before = _count(connection, scope)
-    connection.execute(
-        text(
-            "DELETE FROM sync.finding WHERE scope_id = :scope_id "
-            "AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[]))) "
-            "AND (:orphans OR kind <> 'orphan') "
-            "AND NOT (kind || ' ' || key) = ANY (CAST(:found AS text[]))"
-        ),
-        {
-            "scope_id": scope.id,
-            "keys": None if keys is None else list(keys),
-            "orphans": orphans,
-            "found": [f"{f.kind} {f.key}" for f in found],
-        },
-    )
-    kept = _count(connection, scope)
-    if rows:
+def note_findings(connection: Connection, scope: Scope, found: Sequence[Finding]) -> None:
+    """Let findings of a comparison stand; those that stood keep the time they were first seen."""
+    if found:
         connection.execute(
             text(
                 "INSERT INTO sync.finding (scope_id, kind, key, natural_key, detail) "
                 "VALUES (:scope_id, :kind, :key, :natural_key, :detail) ON CONFLICT (scope_id, kind, key) DO UPDATE "
                 "SET natural_key = EXCLUDED.natural_key, detail = EXCLUDED.detail, last_seen = now()"
             ),
-            rows,
+            [
+                {"scope_id": scope.id, "kind": f.kind, "key": f.key, "natural_key": f.natural_key, "detail": f.detail}
+                for f in found
+            ],
         )
-    return _count(connection, scope) - min(before, kept)
+
+
+def drop_findings(
+    connection: Connection, scope: Scope, *, keys: Sequence[str] | None = None, orphans: bool = True
+) -> int:
+    """Drop the findings that the present transaction did not note: they no longer stand. Returns how many.
+
+    With ``keys`` (natural keys of a selective comparison) only findings of these are dropped. Without ``orphans`` the
+    comparison could not tell what is an orphan: those that stand are left standing.
+    """
+    return connection.execute(
+        text(
+            # now() is when the transaction began: no other one has written this very time.
+            "DELETE FROM sync.finding WHERE scope_id = :scope_id AND last_seen <> now() "
+            "AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[]))) "
+            "AND (:orphans OR kind <> 'orphan')"
+        ),
+        {"scope_id": scope.id, "keys": None if keys is None else list(keys), "orphans": orphans},
+    ).rowcount
 
 
 def standing(connection: Connection, pair: str, *, scope: str | None = None) -> list[StandingFinding]:
@@ -101,11 +91,3 @@ def standing(connection: Connection, pair: str, *, scope: str | None = None) -> 
         {"pair": pair, "scope": scope},
     )
     return [StandingFinding(**row._mapping) for row in rows]
-
-
-def _count(connection: Connection, scope: Scope) -> int:
-    return int(
-        connection.execute(
-            text("SELECT count(*) FROM sync.finding WHERE scope_id = :scope_id"), {"scope_id": scope.id}
-        ).scalar_one()
-    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sync_pipelines.core.errors import LeaseHeld, LeaseLost
+from sync_pipelines.store.statements import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +62,27 @@ def renew(connection: Connection, lease: Lease, seconds: float) -> None:
         {"name": lease.name, "token": lease.token, "seconds": seconds},
     ).rowcount
     if not renewed:
-        raise _lost(lease)
+        raise lost(lease)
 
 
-def fence(connection: Connection, lease: Lease) -> None:
+def fence(connection: Connection, lease: Lease) -> str:
     """Make sure within the current transaction that the lease is still ours; hold it until the commit.
+
+    Returns the transaction's id, by which its outcome can be asked for should the connection break during the commit.
 
     Raises:
         LeaseLost: it is not; nothing of this transaction may be committed.
     """
-    ours = connection.execute(
+    transaction = connection.execute(
         text(
-            "SELECT 1 FROM sync.lease WHERE name = :name AND token = :token AND expires_at > clock_timestamp() "
-            "FOR SHARE"
+            "SELECT CAST(pg_current_xact_id() AS text) FROM sync.lease "
+            "WHERE name = :name AND token = :token AND expires_at > clock_timestamp() FOR SHARE"
         ),
         {"name": lease.name, "token": lease.token},
     ).scalar()
-    if ours is None:
-        raise _lost(lease)
+    if transaction is None:
+        raise lost(lease)
+    return str(transaction)
 
 
 def release(connection: Connection, lease: Lease) -> None:
@@ -89,7 +93,8 @@ def release(connection: Connection, lease: Lease) -> None:
     )
 
 
-def _lost(lease: Lease) -> LeaseLost:
+def lost(lease: Lease) -> LeaseLost:
+    """Return the error of a run whose lease is gone."""
     return LeaseLost(
         f"{lease.holder} lost its lease on {lease.name} (it expired or another run took over) and stops writing. "
         "Whatever it left unsettled is looked at by the next run."

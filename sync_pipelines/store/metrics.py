@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, execute, text
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of a duration histogram in seconds; ``+Inf`` is the count."""
@@ -47,14 +48,14 @@ def duration(name: str, seconds: Sequence[float]) -> dict[tuple[str, str], float
     return {(name, bucket): value for bucket, value in sizes.items() if value}
 
 
-def add(connection: Connection, scope: Scope, amounts: Mapping[tuple[str, str], float]) -> None:
-    """Add to several numbers, (name, bucket) -> amount, in one statement within the current transaction.
+def adding(scope: Scope, amounts: Mapping[tuple[str, str], float]) -> Part:
+    """Add to several numbers, (name, bucket) -> amount.
 
     The order of the rows is fixed, so that two runs of different scopes never wait for each other in a circle.
     """
     ordered = sorted(amounts)
-    connection.execute(
-        text(
+    return Part(
+        (
             "INSERT INTO sync.metric AS m (name, pair, scope, bucket, value) SELECT given.name, :pair, :scope, "
             "given.bucket, given.value FROM unnest(CAST(:names AS text[]), CAST(:buckets AS text[]), "
             "CAST(:amounts AS double precision[])) AS given(name, bucket, value) "
@@ -68,6 +69,11 @@ def add(connection: Connection, scope: Scope, amounts: Mapping[tuple[str, str], 
             "amounts": [float(amounts[key]) for key in ordered],
         },
     )
+
+
+def add(connection: Connection, scope: Scope, amounts: Mapping[tuple[str, str], float]) -> None:
+    """Add to several numbers within the current transaction, as :func:`adding`."""
+    execute(connection, adding(scope, amounts))
 
 
 def counters(connection: Connection, pair: str) -> list[Sample]:

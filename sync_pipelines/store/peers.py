@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
-from sync_pipelines.store.statements import statement
+from sync_pipelines.store.outage import FIRST_PAUSE, LONGEST_PAUSE, OUTAGE_SECONDS, OUTAGES, unavailable
+from sync_pipelines.store.statements import statement, text
+
+T = TypeVar("T")
 
 LONGEST_WAIT = 60.0
 """Seconds that a request may wait for its turn; a run does not sit through a longer pause while it holds its scope."""
+
+
+PACE = 0.98
+"""Share of the rate that is used: requests do not arrive exactly when they are sent, and the peer counts arrivals."""
+
+MOST_LOST_TURNS = 3
+"""Turns that one request may lose: on a machine that is always late it would wait for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +78,9 @@ class PeerGate:
             PeerUnavailable: the breaker is open, or the turn is further away than the longest wait; it says for how
                 long. Then no turn was taken.
         """
+        lost = 0
         while True:
-            turn = await asyncio.to_thread(self._reserve, peer)
+            turn = await self._ask(partial(self._reserve, peer))
             if turn.closed_for > 0:
                 raise PeerUnavailable(
                     peer,
@@ -83,16 +99,18 @@ class PeerGate:
                 )
             if turn.wait <= 0:
                 return
+            due = time.monotonic() + turn.wait
             await asyncio.sleep(turn.wait)
+            missed = self._missed(time.monotonic() - due)
             # Who had a turn when the peer asked for a pause queues up again behind it.
-            if not await asyncio.to_thread(self._paused, peer):
+            if not await self._ask(partial(self._paused, peer)) and not (missed and lost < MOST_LOST_TURNS):
                 return
+            lost += missed
 
     async def succeeded(self, peer: str) -> None:
         """Close the breaker."""
         if not self._healthy:
-            await asyncio.to_thread(
-                self._execute,
+            await self._tell(
                 "UPDATE sync.peer SET failures = 0, opened_at = NULL, probing_until = NULL "
                 "WHERE name = :peer AND failures > 0",
                 peer=self._row(peer),
@@ -104,8 +122,7 @@ class PeerGate:
         if error.kind not in (FailureKind.TRANSIENT, FailureKind.AMBIGUOUS):
             return
         self._healthy = False
-        await asyncio.to_thread(
-            self._execute,
+        await self._tell(
             "INSERT INTO sync.peer AS p (name, tokens, refilled_at, failures, opened_at) VALUES (:peer, :burst, "
             "clock_timestamp(), 1, CASE WHEN :threshold <= 1 THEN clock_timestamp() END) "
             "ON CONFLICT (name) DO UPDATE SET "
@@ -118,8 +135,7 @@ class PeerGate:
 
     async def wait_until(self, peer: str, seconds: float) -> None:
         """Hold every run back for the time the peer asked for (Retry-After)."""
-        await asyncio.to_thread(
-            self._execute,
+        await self._tell(
             "INSERT INTO sync.peer AS p (name, tokens, refilled_at, blocked_until) VALUES (:peer, :burst, "
             "clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds)) ON CONFLICT (name) DO UPDATE "
             "SET blocked_until = greatest(p.blocked_until, EXCLUDED.blocked_until)",
@@ -128,13 +144,43 @@ class PeerGate:
             seconds=seconds,
         )
 
+    async def _tell(self, sql: str, **parameters: object) -> None:
+        def execute() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(text(sql), parameters)
+
+        await self._ask(execute)
+
+    async def _ask(self, question: Callable[[], T]) -> T:
+        """Ask the database, and wait for it while it restarts: a turn taken twice only costs time.
+
+        Raises:
+            DatabaseUnavailable: it did not come back, or has no connection to spare.
+        """
+        deadline = time.monotonic() + OUTAGE_SECONDS
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await asyncio.to_thread(question)
+            except OUTAGES as error:
+                if isinstance(error, PoolTimeout) or time.monotonic() + pause > deadline:
+                    raise unavailable(self._engine, error) from None
+            # Not in the thread: there are only a few of them, and the journal needs one to reconnect.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _missed(self, late: float) -> bool:
+        # A process that was held up wakes to several turns that are over. Taken all at once they would exceed the rate,
+        # by more than the burst when the bucket gives that out as well; so they are lost.
+        return self._limits.rate is not None and late > (1 + self._limits.burst / 2) / self._limits.rate
+
     def _row(self, peer: str) -> str:
         return f"{peer} {self._server}" if self._server else peer
 
     def _reserve(self, peer: str) -> _Turn:
         parameters = {
             "peer": self._row(peer),
-            "rate": self._limits.rate,
+            "rate": None if self._limits.rate is None else self._limits.rate * PACE,
             "burst": self._limits.burst,
             "threshold": self._limits.failure_threshold,
             "open_seconds": self._limits.open_seconds,
@@ -162,7 +208,3 @@ class PeerGate:
                     {"peer": self._row(peer)},
                 ).scalar()
             )
-
-    def _execute(self, sql: str, **parameters: object) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(text(sql), parameters)

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Row, text
 
 from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, execute
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class StoredPlan:
         return sum(int(self.counts.get(action, 0)) for action in Action)
 
 
+_COPY_CHANGES = (
+    "COPY sync.plan_change (plan_id, key, action, natural_key, right_key, before, after, fields, reason, adopts, "
+    "destructive, blocked) FROM STDIN"
+)
 _DIGITS = re.compile("[0-9a-f]{6,32}")
 _SELECT = (
     "SELECT p.id, p.hash, s.pair, s.name AS scope, p.state, p.run_id, p.left_snapshot, p.right_snapshot, p.created_at, "
@@ -79,33 +85,27 @@ def open_plan(
 
 
 def add_changes(connection: Connection, plan_id: int, changes: Iterable[Change]) -> None:
-    """Store changes of a plan."""
-    rows = [
-        {
-            "plan_id": plan_id,
-            "key": change.key,
-            "action": change.action.value,
-            "natural_key": change.natural_key,
-            "right_key": change.right_key,
-            "before": None if change.before is None else canonical_json(change.before),
-            "after": None if change.after is None else canonical_json(change.after),
-            "fields": list(change.fields),
-            "reason": change.reason,
-            "adopts": change.adopts,
-            "destructive": change.destructive,
-            "blocked": list(change.blocked),
-        }
-        for change in changes
-    ]
-    if rows:
-        connection.execute(
-            text(
-                "INSERT INTO sync.plan_change (plan_id, key, action, natural_key, right_key, before, after, fields, "
-                "reason, adopts, destructive, blocked) VALUES (:plan_id, :key, :action, :natural_key, :right_key, "
-                "CAST(:before AS jsonb), CAST(:after AS jsonb), :fields, :reason, :adopts, :destructive, :blocked)"
-            ),
-            rows,
-        )
+    """Store changes of a plan, by COPY: a first run plans to create everything there is."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor() as cursor, cursor.copy(_COPY_CHANGES) as copy:
+        for change in changes:
+            copy.write_row(
+                (
+                    plan_id,
+                    change.key,
+                    change.action.value,
+                    change.natural_key,
+                    change.right_key,
+                    None if change.before is None else canonical_json(change.before),
+                    None if change.after is None else canonical_json(change.after),
+                    list(change.fields),
+                    change.reason,
+                    change.adopts,
+                    change.destructive,
+                    list(change.blocked),
+                )
+            )
 
 
 def close_plan(
@@ -115,13 +115,15 @@ def close_plan(
 
     A held plan waits until it is approved, until the same plan is made again (which then takes its place, approval
     included), or until a full plan shows that there is nothing to hold any more. A plan that is open but was not
-    applied, or whose run was killed while it applied, is superseded by the next one.
+    applied, or whose run was killed while it applied, is superseded by the next one. An approval is not used up by a
+    run that was killed before it changed anything: then the same plan is made again.
     """
     same = {"scope_id": scope.id, "hash": hash_, "id": plan_id}
     approval = connection.execute(
         text(
             "SELECT approved_by, approved_at FROM sync.plan WHERE scope_id = :scope_id AND hash = :hash "
-            "AND state = 'approved' AND id < :id ORDER BY id DESC LIMIT 1"
+            "AND (state = 'approved' OR state = 'applying' AND approved_at IS NOT NULL) AND id < :id "
+            "ORDER BY id DESC LIMIT 1"
         ),
         same,
     ).one_or_none()
@@ -184,27 +186,6 @@ def find_plan(connection: Connection, hash_: str) -> StoredPlan:
     )
 
 
-def plan_to_apply(connection: Connection, scope: Scope, run_id: str) -> StoredPlan:
-    """Return the plan that a run made, else the newest of the scope that waits to be applied.
-
-    Raises:
-        PlanRefused: there is nothing to apply.
-    """
-    row = connection.execute(
-        text(
-            _SELECT
-            + "WHERE p.scope_id = :scope_id AND (p.run_id = :run_id OR p.state IN ('open', 'held', 'approved')) "
-            "ORDER BY p.run_id = :run_id DESC, p.id DESC LIMIT 1"
-        ),
-        {"scope_id": scope.id, "run_id": run_id},
-    ).one_or_none()
-    if row is None:
-        raise PlanRefused(
-            f"{scope.pair}/{scope.name} has no plan to apply; launch the job {scope.pair}_reconcile, which makes one"
-        )
-    return _plan(row)
-
-
 def list_plans(
     connection: Connection, *, pair: str | None = None, scope: str | None = None, limit: int = 20
 ) -> list[StoredPlan]:
@@ -238,19 +219,32 @@ def changes(
     )
     with rows:
         for row in rows:
-            yield Change(
-                action=Action(row.action),
-                key=row.key,
-                natural_key=row.natural_key,
-                right_key=row.right_key,
-                before=row.before,
-                after=row.after,
-                fields=tuple(row.fields),
-                reason=row.reason,
-                adopts=row.adopts,
-                destructive=row.destructive,
-                blocked=tuple(row.blocked),
-            )
+            yield change_of(row)
+
+
+def find_change(connection: Connection, plan_id: int, key: str) -> Change | None:
+    """Return what a plan does about a record, ``None`` when it leaves it alone."""
+    row = connection.execute(
+        text("SELECT * FROM sync.plan_change WHERE plan_id = :plan_id AND key = :key"), {"plan_id": plan_id, "key": key}
+    ).one_or_none()
+    return None if row is None else change_of(row)
+
+
+def change_of(row: Row[Any]) -> Change:
+    """Return the change that a row of ``sync.plan_change`` keeps."""
+    return Change(
+        action=Action(row.action),
+        key=row.key,
+        natural_key=row.natural_key,
+        right_key=row.right_key,
+        before=row.before,
+        after=row.after,
+        fields=tuple(row.fields),
+        reason=row.reason,
+        adopts=row.adopts,
+        destructive=row.destructive,
+        blocked=tuple(row.blocked),
+    )
 
 
 def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
@@ -271,14 +265,17 @@ def mark_change(connection: Connection, plan_id: int, key: str, state: str) -> N
     mark_changes(connection, plan_id, [key], state)
 
 
-def mark_changes(connection: Connection, plan_id: int, keys: Sequence[str], state: str) -> None:
+def marking(plan_id: int, keys: Sequence[str], state: str) -> Part:
     """Say what became of changes: applied, stale or failed."""
-    connection.execute(
-        text(
-            "UPDATE sync.plan_change SET state = :state WHERE plan_id = :plan_id AND key = ANY (CAST(:keys AS text[]))"
-        ),
+    return Part(
+        "UPDATE sync.plan_change SET state = :state WHERE plan_id = :plan_id AND key = ANY (CAST(:keys AS text[]))",
         {"plan_id": plan_id, "keys": list(keys), "state": state},
     )
+
+
+def mark_changes(connection: Connection, plan_id: int, keys: Sequence[str], state: str) -> None:
+    """Say what became of changes, as :func:`marking`."""
+    execute(connection, marking(plan_id, keys, state))
 
 
 def skip_rest(connection: Connection, plan_id: int) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sync_pipelines.core.lifecycle import INITIAL, Event, State, advance, sources_of, target_of
 from sync_pipelines.store.scopes import Scope
+from sync_pipelines.store.statements import Part, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class DeadLetter:
     state: str
     closed_at: datetime | None
     closed_by: str | None
+
+
+class Settled(NamedTuple):
+    """A record of which an attempt succeeded. Without ``agreed`` something is left over."""
+
+    key: str
+    reason: str
+    agreed: bool = True
 
 
 _STATE_COLUMNS = ", ".join(RecordState.__dataclass_fields__)
@@ -96,11 +105,14 @@ def explain(connection: Connection, scope: Scope, reasons: Sequence[tuple[str, s
         )
 
 
-def mark_agreed(connection: Connection, scope: Scope, undecided: Sequence[str], keys: Sequence[str] | None) -> int:
+def mark_agreed(
+    connection: Connection, scope: Scope, plan_id: int, undecided: Sequence[str], keys: Sequence[str] | None
+) -> int:
     """Move every linked record about which nothing has to be decided to synced.
 
     Arguments:
-        undecided: keys that are in the plan or were left out of it for a reason.
+        plan_id: the plan, which says what is to be done about its own records.
+        undecided: keys that were left out of the plan for a reason.
         keys: natural keys of a selective pass, ``None`` for a full one.
     """
     return connection.execute(
@@ -109,6 +121,7 @@ def mark_agreed(connection: Connection, scope: Scope, undecided: Sequence[str], 
             "first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, synced_at = now(), updated_at = now() "
             "FROM sync.base b WHERE r.scope_id = :scope_id AND b.scope_id = r.scope_id AND b.left_key = r.key "
             "AND b.agreed_at IS NOT NULL AND r.state = ANY (:sources) AND r.state <> :target "
+            "AND NOT EXISTS (SELECT FROM sync.plan_change c WHERE c.plan_id = :plan_id AND c.key = r.key) "
             "AND NOT EXISTS (SELECT FROM unnest(CAST(:undecided AS text[])) AS u(key) WHERE u.key = r.key) "
             "AND (CAST(:keys AS text[]) IS NULL OR b.natural_key = ANY (CAST(:keys AS text[])))"
         ),
@@ -116,6 +129,7 @@ def mark_agreed(connection: Connection, scope: Scope, undecided: Sequence[str], 
             "scope_id": scope.id,
             "target": State.SYNCED.value,
             "sources": [state.value for state in sources_of(Event.AGREED)],
+            "plan_id": plan_id,
             "undecided": list(undecided),
             "keys": None if keys is None else list(keys),
         },
@@ -164,40 +178,49 @@ def settle_gone(connection: Connection, scope: Scope) -> int:
     ).rowcount
 
 
-def settle(connection: Connection, scope: Scope, key: str, reason: str, *, agreed: bool = True) -> None:
-    """Record that an attempt succeeded. Without ``agreed`` something is left over: a record that never agreed stays
-    pending, any other is out of sync."""
-    current = find_state(connection, scope, key)
-    before = current.state if current else INITIAL
-    after = advance(before, Event.AGREED)
-    if not agreed:
-        after = INITIAL if before is INITIAL else advance(after, Event.DRIFTED)
-    connection.execute(
-        text(
-            "INSERT INTO sync.record_state AS r (scope_id, key, state, reason, last_attempt_at, synced_at) VALUES "
-            "(:scope_id, :key, :state, :reason, now(), CASE WHEN :agreed THEN now() END) "
-            "ON CONFLICT (scope_id, key) DO UPDATE SET state = EXCLUDED.state, "
-            "reason = EXCLUDED.reason, failures = 0, first_error = NULL, first_failed_at = NULL, "
-            "next_retry_at = NULL, last_attempt_at = now(), "
-            "synced_at = coalesce(EXCLUDED.synced_at, r.synced_at), updated_at = now()"
-        ),
-        {"scope_id": scope.id, "key": key, "state": after.value, "reason": reason, "agreed": agreed},
-    )
+def settling(connection: Connection, scope: Scope, settled: Sequence[Settled]) -> Part:
+    """Record that attempts succeeded.
 
-
-def settle_all(connection: Connection, scope: Scope, reasons: Sequence[tuple[str, str]]) -> None:
-    """Record that records (key, reason) agree, as :func:`settle` does for one; the table lets every state come here."""
-    connection.execute(
-        text(
+    Where something is left over, a record that never agreed stays pending, and any other is out of sync.
+    """
+    left_over = [one.key for one in settled if not one.agreed]
+    before = _states(connection, scope, left_over) if left_over else {}
+    return Part(
+        (
             "INSERT INTO sync.record_state AS r (scope_id, key, state, reason, last_attempt_at, synced_at) "
-            "SELECT :scope_id, g.key, :target, g.reason, now(), now() "
-            "FROM unnest(CAST(:keys AS text[]), CAST(:reasons AS text[])) AS g(key, reason) "
+            "SELECT :scope_id, g.key, g.state, g.reason, now(), CASE WHEN g.agreed THEN now() END "
+            "FROM unnest(CAST(:keys AS text[]), CAST(:states AS text[]), CAST(:reasons AS text[]), "
+            "CAST(:agreed AS boolean[])) AS g(key, state, reason, agreed) "
             "ON CONFLICT (scope_id, key) DO UPDATE SET state = EXCLUDED.state, reason = EXCLUDED.reason, failures = 0, "
             "first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, last_attempt_at = now(), "
-            "synced_at = now(), updated_at = now()"
+            "synced_at = coalesce(EXCLUDED.synced_at, r.synced_at), updated_at = now()"
         ),
-        {**_columns(scope, reasons), "target": target_of(Event.AGREED).value},
+        {
+            "scope_id": scope.id,
+            "keys": [one.key for one in settled],
+            "states": [
+                # The table lets every state come to agreement, so that only what is left over has to be looked up.
+                (target_of(Event.AGREED) if one.agreed else _left_over(before.get(one.key, INITIAL))).value
+                for one in settled
+            ],
+            "reasons": [one.reason for one in settled],
+            "agreed": [one.agreed for one in settled],
+        },
     )
+
+
+def _left_over(before: State) -> State:
+    return INITIAL if before is INITIAL else advance(advance(before, Event.AGREED), Event.DRIFTED)
+
+
+def _states(connection: Connection, scope: Scope, keys: Sequence[str]) -> dict[str, State]:
+    rows = connection.execute(
+        text(
+            "SELECT key, state FROM sync.record_state WHERE scope_id = :scope_id AND key = ANY (CAST(:keys AS text[]))"
+        ),
+        {"scope_id": scope.id, "keys": list(keys)},
+    )
+    return {row.key: State(row.state) for row in rows}
 
 
 def fail(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+from collections.abc import Iterator
+
 import httpx
 
 from sync_pipelines.core.errors import FailureKind
@@ -17,7 +21,7 @@ def classify_network_failure(failure: Exception, is_write: bool) -> tuple[Failur
     unknown = FailureKind.AMBIGUOUS if is_write else FailureKind.TRANSIENT
     match failure:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout() | httpx.ProxyError():
-            return FailureKind.TRANSIENT, f"no connection ({_named(failure)})"
+            return FailureKind.TRANSIENT, f"no connection ({_named(failure)}): {_mend(failure)}"
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | httpx.InvalidURL():
             return FailureKind.PERMANENT, f"the request cannot be sent ({_named(failure)})"
         case BodyTooLarge():
@@ -28,6 +32,31 @@ def classify_network_failure(failure: Exception, is_write: bool) -> tuple[Failur
             return unknown, f"no whole answer in time ({type(failure).__name__})"
         case _:
             return unknown, f"the connection broke before the whole answer came ({_named(failure)})"
+
+
+def _mend(failure: Exception) -> str:
+    causes = tuple(_causes(failure))
+    if isinstance(failure, httpx.PoolTimeout):
+        return "too many requests wait for one; are the timeouts too short?"
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "the host name is not known; check the address and the DNS"
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "its TLS certificate is not trusted; check the address and the certificates of this machine"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "the TLS handshake failed; does this port speak https?"
+    if isinstance(failure, httpx.ConnectTimeout):
+        return "nobody answers there; check the address and the firewall"
+    return "is it running, and is the address right?"
+
+
+def _causes(failure: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it: the HTTP library wraps the one that says why."""
+    while failure is not None:
+        yield failure
+        if isinstance(failure, BaseExceptionGroup):
+            for inner in failure.exceptions:
+                yield from _causes(inner)
+        failure = failure.__cause__ or failure.__context__
 
 
 def _named(failure: Exception) -> str:

@@ -8,16 +8,13 @@ whether the request can have had an effect. What an *answer* means is for each s
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
-import ssl
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -25,7 +22,9 @@ from urllib.parse import quote
 import httpx
 
 from sync_pipelines.core.errors import FailureKind, PeerError
+from sync_pipelines.core.fencing import check_fence
 from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.systems.connections import Connections
 from sync_pipelines.systems.network_failures import classify_network_failure
 from sync_pipelines.systems.response_body import BodyBroken, BodyTooLarge, read_body
 from sync_pipelines.systems.retry_after import retry_after_seconds
@@ -36,15 +35,18 @@ MAX_IN_FLIGHT = 8
 """httpx's connection pool slows down beyond this."""
 MAX_BODY = 64 * 1024 * 1024
 READ_ATTEMPTS = 3
+READ_DELAY = 0.5
+"""Seconds before a read is sent again, at most; doubled for the next time."""
 MAX_REDIRECTS = 3
 LONGEST_WAIT = 60.0
 """Seconds a read waits for a rate limit by itself; a longer wait is the caller's to plan."""
 
-_FIRST_DELAY = 0.5
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PASSING_STATUSES = frozenset({502, 503, 504})
 _REDIRECTS = frozenset({300, 301, 302, 303, 305, 307, 308})
+_OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _EXCERPT = 300
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Transport:
         redactor: masks secrets in error texts.
         verify: whether TLS certificates are checked, or the SSL context to check them with.
         breaking_statuses: statuses that the breaker counts as failures of the peer itself.
+        read_delay: seconds before a read that failed is sent again, at most; doubled for the next time.
         sleep, jitter: how to wait, and a number in [0, 1); given by tests.
     """
 
@@ -116,6 +119,7 @@ class Transport:
         verify: Any = True,
         max_body: int = MAX_BODY,
         breaking_statuses: frozenset[int] = _PASSING_STATUSES,
+        read_delay: float = READ_DELAY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -131,19 +135,15 @@ class Transport:
         self._deadline = deadline
         self._max_body = max_body
         self._breaking_statuses = breaking_statuses
+        self._read_delay = read_delay
         self._sleep = sleep
         self._jitter = jitter
         self._slots = asyncio.Semaphore(max_in_flight)
-        self._client = httpx.AsyncClient(
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip", **(headers or {})},
-            timeout=timeout,
-            limits=httpx.Limits(max_connections=max_in_flight, max_keepalive_connections=max_in_flight),
-            # A session cookie next to a token makes some frameworks ask for a CSRF token on writes.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            verify=_trusted_certificates() if verify is True else verify,
-            # A proxy of the environment cannot reach this machine's loopback.
-            trust_env=not _is_loopback(self._base.host),
+        self._connections = Connections(
+            self._base.host,
+            {"Accept": "application/json", "Accept-Encoding": "gzip", **(headers or {})},
+            timeout,
+            verify,
         )
 
     async def __aenter__(self) -> Self:
@@ -156,7 +156,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._connections.aclose()
 
     @property
     def base_path(self) -> str:
@@ -189,6 +189,7 @@ class Transport:
         Raises:
             PeerError: transient (nothing happened), ambiguous (a write whose outcome is unknown), rate limited, or
                 permanent (refused redirect, answer too large, request that cannot be encoded).
+            LeaseLost: a write of a run whose lease may be somebody else's by now; nothing was sent.
         """
         is_write = method not in _SAFE_METHODS if write is None else write
         operation = operation or f"{method} {path.partition('?')[0]}"
@@ -199,7 +200,10 @@ class Transport:
             # A slot comes before a turn, and is kept until the outcome is told: turns taken in advance would be a queue
             # that keeps other runs out, and whose members do not know of the pause that the one before was asked for.
             async with self._slots:
-                await self._throttle.admit(self.peer)
+                await self._admitted(operation)
+                if is_write:
+                    # The wait for a turn, or a stop of the whole process, may have outlasted the lease.
+                    check_fence()
                 outcome = await self._exchange(operation, request, is_write)
                 await self._report(outcome)
             delay = None if is_write or attempt >= READ_ATTEMPTS else self._delay(outcome, attempt)
@@ -210,6 +214,13 @@ class Transport:
         if isinstance(outcome, PeerError):
             raise outcome
         return outcome
+
+    async def _admitted(self, operation: str) -> None:
+        try:
+            await self._throttle.admit(self.peer)
+        except PeerError as refused:
+            refused.operation = refused.operation or operation
+            raise
 
     def error(
         self, kind: FailureKind, message: str, response: httpx.Response | None = None, *, operation: str | None = None
@@ -234,7 +245,7 @@ class Transport:
             raise ValueError(f"path with dot segments: {path!r}")
         url = f"{self._base}/{path.lstrip('/')}" if path else str(self._base)
         try:
-            return self._client.build_request(method, url, params=params, json=json, headers=headers)
+            return self._connections.build(method, url, params=params, json=json, headers=headers)
         except (ValueError, httpx.InvalidURL) as error:
             # For instance text with half a surrogate pair: it has no UTF-8 form.
             raise self.error(
@@ -274,16 +285,9 @@ class Transport:
         return answer
 
     async def _receive(self, request: httpx.Request) -> httpx.Response:
-        streamed = await self._client.send(request, stream=True)
-        try:
+        async with self._connections.sent(request) as streamed:
             body = await read_body(streamed, self._max_body)
-        finally:
-            await streamed.aclose()
-        unpacked = [
-            (name, value)
-            for name, value in streamed.headers.multi_items()
-            if name not in ("content-encoding", "content-length", "transfer-encoding")
-        ]
+        unpacked = [(name, value) for name, value in streamed.headers.raw if name.lower() not in _OF_THE_WIRE]
         return httpx.Response(streamed.status_code, headers=unpacked, content=body, request=request)
 
     def _redirected(
@@ -310,7 +314,7 @@ class Transport:
 
     def _delay(self, outcome: httpx.Response | PeerError, attempt: int) -> float | None:
         """Return the seconds to wait before a read is sent again; ``None`` when it is not."""
-        backoff = _FIRST_DELAY * 2.0 ** (attempt - 1) * (0.5 + self._jitter() / 2)
+        backoff = self._read_delay * 2.0 ** (attempt - 1) * (0.5 + self._jitter() / 2)
         if isinstance(outcome, PeerError):
             if outcome.kind not in (FailureKind.TRANSIENT, FailureKind.RATE_LIMITED):
                 return None
@@ -340,29 +344,19 @@ class Transport:
 
 
 def body_excerpt(response: httpx.Response, redactor: Redactor) -> str:
-    """Return the first 300 characters of a text body, redacted, on one line; empty for other bodies."""
+    """Return the first 300 characters of a text body, redacted, on one line; empty for other bodies.
+
+    Of HTML it is what a browser would show.
+    """
     kind = response.headers.get("Content-Type", "text/plain")
     if not any(part in kind for part in ("text", "json", "xml")):
         return ""
     # Redacted before it is cut: half a secret would not be recognised.
-    text = redactor.text(response.content[: 16 * _EXCERPT].decode("utf-8", "replace"))
+    text = redactor.text(response.content[: 64 * _EXCERPT].decode("utf-8", "replace"))[: 16 * _EXCERPT]
+    if "html" in kind:
+        text = redactor.text(_TAGS.sub(" ", text))
     return " ".join(text.split())[:_EXCERPT]
-
-
-@cache
-def _trusted_certificates() -> ssl.SSLContext:
-    # Loading them takes some 40 ms, and every run opens several transports.
-    return httpx.create_ssl_context()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

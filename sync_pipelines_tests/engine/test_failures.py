@@ -322,3 +322,19 @@ def test_given_an_unreadable_source_the_run_fails_plainly_and_the_other_side_is_
         world.reconcile()
 
     assert world.sql("SELECT count(*) FROM sync.plan") == [(0,)]
+
+
+def test_given_a_retirement_that_is_accepted_and_ignored_it_is_tried_again(world: World) -> None:
+    world.fill(10)
+    world.reconcile()
+    linked = world.links()["k01"]
+    world.left.remove("k01")
+    world.right.script("retire", "nk-k01", ignored)
+
+    world.reconcile()
+
+    assert world.state("k01").state is State.RETRYING
+    assert "shows the record in service" in world.state("k01").reason
+    world.let_time_pass()
+    world.reconcile()
+    assert world.right.rows[linked].content["state"] == "archived"

@@ -6,7 +6,7 @@ import pytest
 
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.core.lifecycle import State
-from sync_pipelines_tests.engine.worlds import World
+from sync_pipelines_tests.engine.worlds import World, after
 
 
 def test_given_a_withheld_record_nothing_is_created_changed_or_retired_for_it(world: World) -> None:
@@ -169,10 +169,10 @@ def test_given_a_second_source_record_that_claims_a_linked_natural_key_the_linke
 
 
 def test_given_a_linked_record_that_took_another_ones_natural_key_it_is_not_overwritten(world: World) -> None:
-    """No listing shows the claim as loose: the record is linked. Only the look before the write finds out."""
+    """The claim is younger than the plan: only the look before the write finds out."""
     world.left.put("k1", name="one")
     world.reconcile()
-    world.right.replace("r1", natural_key="nk-k2")
+    world.right.script("find", "nk-k2", after(lambda: world.right.replace("r1", natural_key="nk-k2")))
     world.left.put("k2", name="two")
 
     result = world.reconcile()

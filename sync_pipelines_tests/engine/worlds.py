@@ -227,6 +227,11 @@ class MemoryTarget(MemorySource):
         return value.strip() if name in self.cleaned else value
 
 
+def is_archived(content: Content) -> bool:
+    """Say whether the target shows a record as retired."""
+    return content.get("state") == "archived"
+
+
 @dataclass
 class World:
     """Two sides, the engine's database, and the policies between them."""
@@ -241,7 +246,8 @@ class World:
     @property
     def pair(self) -> Pair:
         """The description the engine gets."""
-        policies = {"retires": True, "state_field": "state", "audit_scope": "provider-1", **self.policies}
+        policies: dict[str, Any] = {"retires": True, "retired": is_archived, "state_field": "state"}
+        policies |= {"audit_scope": "provider-1", **self.policies}
         return Pair(
             name="worlds", scope="one", left=self.left, right=self.right, peers=("source", "target"), **policies
         )

@@ -14,8 +14,12 @@ from typing import Any
 import httpx
 
 from sync_pipelines.core.errors import FailureKind, PeerError
+from sync_pipelines.core.redaction import Redactor
 
 PEER = "chain"
+
+LONGEST_TEXT = 300
+"""Characters of a node's own text in an error."""
 
 _PRUNED = re.compile(r"height \d+ is not available, lowest height is (\d+)")
 _NOT_YET = re.compile(r"must be less than or equal to the current blockchain height (\d+)")
@@ -45,16 +49,23 @@ def failure(kind: FailureKind, message: str, *, operation: str | None = None, st
     return PeerError(PEER, kind, message, operation=operation, status=status)
 
 
-def result_of(response: httpx.Response, operation: str) -> Any:
+def result_of(response: httpx.Response, operation: str, *, call_id: int, redactor: Redactor) -> Any:
     """Return the ``result`` of a JSON-RPC answer, whatever its HTTP status.
+
+    Arguments:
+        operation: what errors call the request.
+        call_id: id of the call.
+        redactor: masks the key of a hosted node, which an error may repeat.
 
     Raises:
         HeightPruned: the height asked for is gone.
-        PeerError: any other JSON-RPC error; an answer that is no JSON-RPC (a proxy's page, half an answer).
+        PeerError: any other JSON-RPC error; an answer that is no JSON-RPC (a proxy's page, half an answer), or one to
+            another call.
     """
     status = response.status_code
     if status in (401, 403):
-        raise failure(FailureKind.AUTH, "the gateway before the node refuses us", operation=operation, status=status)
+        text = "the gateway before the node refuses us; check the key in the address of the node"
+        raise failure(FailureKind.AUTH, text, operation=operation, status=status)
     if status == 404:
         text = "no such path; is the URL that of a CometBFT RPC (port 26657)?"
         raise failure(FailureKind.PERMANENT, text, operation=operation, status=status)
@@ -64,8 +75,11 @@ def result_of(response: httpx.Response, operation: str) -> Any:
         kind = response.headers.get("Content-Type", "no content type")
         text = f"the answer is not JSON but {len(response.content)} bytes of {kind}"
         raise failure(FailureKind.TRANSIENT, text, operation=operation, status=status) from None
+    if isinstance(answer, dict) and answer.get("id") not in (call_id, None):
+        text = f"the answer is to call {answer['id']!r:.20}, not to {call_id}; a proxy mixes up answers"
+        raise failure(FailureKind.TRANSIENT, redactor.text(text), operation=operation, status=status)
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
-        raise classify_rpc_error(answer["error"], operation, status)
+        raise classify_rpc_error(answer["error"], operation, status, redactor)
     if status >= 500:
         raise failure(FailureKind.TRANSIENT, "the node is out of order", operation=operation, status=status)
     if status >= 400 or not isinstance(answer, dict) or "result" not in answer:
@@ -73,15 +87,20 @@ def result_of(response: httpx.Response, operation: str) -> Any:
     return answer["result"]
 
 
-def classify_rpc_error(error: Mapping[str, Any], operation: str, status: int | None = None) -> PeerError:
+def classify_rpc_error(
+    error: Mapping[str, Any], operation: str, status: int | None = None, redactor: Redactor | None = None
+) -> PeerError:
     """Return what a JSON-RPC error object means.
 
     Arguments:
         error: ``{code, message, data}``.
         operation: method and its main argument, for the message.
         status: HTTP status it came with.
+        redactor: masks secrets in its text.
     """
-    text = str(error.get("data") or error.get("message") or "error without a text")
+    told = str(error.get("data") or error.get("message") or "error without a text")
+    # Masked before it is cut: half a secret would not be recognised.
+    text = (redactor or Redactor()).text(told)[:LONGEST_TEXT]
     if pruned := _PRUNED.search(text):
         return HeightPruned(text, lowest=int(pruned[1]), operation=operation)
     if _LOST_RESULTS.search(text):

@@ -7,6 +7,7 @@ for a node out of order. Every 64-bit integer is a string, in parameters as in r
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import count
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.systems.cometbft.errors import failure, result_of
 from sync_pipelines.systems.transport import Transport
+
+_CALL_IDS = count(1)
+"""Each call has an id of its own: an answer that a proxy gives to another call must not be taken for it."""
 
 PAGE_SIZE = 100
 """``tx_search`` gives at most 100 a page and says nothing when asked for more."""
@@ -136,9 +140,10 @@ class CometRpc:
         return await self._call(TxSearch, "tx_search", f"tx_search page {page}", params)
 
     async def _call(self, model: type[_A], method: str, operation: str, params: dict[str, Any]) -> _A:
-        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        call_id = next(_CALL_IDS)
+        call = {"jsonrpc": "2.0", "id": call_id, "method": method, "params": params}
         response = await self._transport.request("POST", "", json=call, write=False, operation=operation)
-        result = result_of(response, operation)
+        result = result_of(response, operation, call_id=call_id, redactor=self._transport.redactor)
         try:
             return model.model_validate(result)
         except ValidationError as problem:

@@ -11,6 +11,7 @@ from typing import Any
 
 _KEY_FIELD = 1 << 3 | 2
 _VALUE_FIELD = 2 << 3 | 2
+_JSON = json.JSONDecoder(parse_float=Decimal)
 SECRETS = "encrypted_secrets"
 
 
@@ -51,7 +52,7 @@ def decode_offering(value: bytes) -> dict[str, Any]:
         StoreCorrupt: the value is not a JSON object.
     """
     try:
-        offering = json.loads(value, parse_float=Decimal)
+        offering = _JSON.decode(value.decode())
     except ValueError:
         raise StoreCorrupt("the value is not JSON") from None
     if not isinstance(offering, dict):

@@ -18,6 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
 
 from sync_pipelines.core.errors import FailureKind, PeerError
+from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.systems.address_keys import keys_in_path
 from sync_pipelines.systems.cometbft.errors import classify_rpc_error, failure
 
 EVENTS, HEARTBEAT, STATUS = "events", "heartbeat", "status"
@@ -62,7 +64,7 @@ async def wake_ups(
         try:
             async with (
                 connect(_socket_url(url), max_size=MAX_FRAME, open_timeout=silence) as socket,
-                aclosing(_listen(socket, event_type, silence)) as heard,
+                aclosing(_listen(socket, event_type, silence, Redactor(keys_in_path(url)))) as heard,
             ):
                 async for wake_up in heard:
                     pause = first_pause
@@ -79,7 +81,9 @@ async def wake_ups(
         pause = min(pause * 2, longest_pause)
 
 
-async def _listen(socket: ClientConnection, event_type: str, silence: float) -> AsyncGenerator[WakeUp, None]:
+async def _listen(
+    socket: ClientConnection, event_type: str, silence: float, redactor: Redactor
+) -> AsyncGenerator[WakeUp, None]:
     await _send(socket, EVENTS, "subscribe", query=f"tm.event='Tx' AND {event_type}.event_id EXISTS")
     await _send(socket, HEARTBEAT, "subscribe", query="tm.event='NewBlockHeader'")
     # A subscription begins at no particular height: what the node has now is read after it was acknowledged.
@@ -87,7 +91,7 @@ async def _listen(socket: ClientConnection, event_type: str, silence: float) -> 
     while True:
         frame = await _receive(socket, silence)
         if isinstance(frame.get("error"), dict):
-            raise classify_rpc_error(frame["error"], f"{_OPERATION} {frame.get('id')}")
+            raise classify_rpc_error(frame["error"], f"{_OPERATION} {frame.get('id')}", redactor=redactor)
         if frame.get("id") == STATUS:
             yield WakeUp(_height(frame, "result", "sync_info", "latest_block_height"), "connected")
         # The empty result is the acknowledgement of the subscription.

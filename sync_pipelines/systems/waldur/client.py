@@ -104,7 +104,12 @@ class WaldurClient:
             if error.kind is FailureKind.GONE:
                 return None
             raise
-        return _offering_of(row, f"GET /api/{path}", write=False)
+        offering = _offering_of(row, f"GET /api/{path}", write=False)
+        if offering.uuid != uuid_hex(offering_uuid):
+            # Taken for the one asked for, it would be written to.
+            reason = f"it is offering {offering.uuid}; a proxy mixes up answers"
+            raise unexpected_shape(PEER, f"GET /api/{path}", write=False, reason=reason)
+        return offering
 
     async def check_filters(self, customer_uuid: str) -> None:
         """Prove that the server applies the filters that lookups rest on; raise a permanent ``PeerError`` if not."""
@@ -122,7 +127,11 @@ class WaldurClient:
         Nothing is unique in Waldur: sent twice, it exists twice. On an ambiguous error look for it first.
         """
         row = await self._owner.write(OFFERINGS, draft.body())
-        return _offering_of(row, f"POST /api/{OFFERINGS}", write=True)
+        created = _offering_of(row, f"POST /api/{OFFERINGS}", write=True)
+        if created.backend_id != draft.backend_id:
+            reason = f"it is an offering with backend_id {created.backend_id!r}; a proxy mixes up answers"
+            raise unexpected_shape(PEER, f"POST /api/{OFFERINGS}", write=True, reason=reason)
+        return created
 
     async def update_overview(self, offering_uuid: str, *, state: str, name: str, description: str) -> None:
         """Set name and description. Both come back cleaned: trimmed, the description through an HTML cleaner.

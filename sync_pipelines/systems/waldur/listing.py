@@ -77,6 +77,7 @@ async def sweep(
     size = min(page_size, MAX_PAGE_SIZE)
     names = tuple(dict.fromkeys((*_NEEDED, *fields)))
     seen: list[str] = []
+    known: set[str] = set()
     total = 0
     for number in count(1):
         try:
@@ -86,7 +87,12 @@ async def sweep(
                 raise
             yield Page(number, (), total, True, f"page {number} is gone: the list became shorter while it was read")
             return
-        place, seen = len(seen), [*seen, *(row.uuid for row in rows)]
+        if rows and known.issuperset(row.uuid for row in rows):
+            yield Page(number, rows, total, True, f"page {number} brought nothing new: the pages go round in a circle")
+            return
+        place = len(seen)
+        seen += [row.uuid for row in rows]
+        known.update(seen[place:])
         if rows and len(seen) < total:
             yield Page(number, rows, total, last=False)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from sync_pipelines.core.canonical import decimal_text
 
 _PLACES = Decimal("1E-10")
 _WIDE = Context(prec=60)
+_HEX = re.compile("[0-9a-f]{32}")
 
 
 def uuid_hex(value: str) -> str:
@@ -21,7 +23,8 @@ def uuid_hex(value: str) -> str:
     Raises:
         ValueError: not a uuid.
     """
-    return uuid.UUID(value).hex
+    # A sweep reads several of them a row, and Waldur prints nearly all of them in this form already.
+    return value if _HEX.fullmatch(value) else uuid.UUID(value).hex
 
 
 def quantized(price: Decimal) -> Decimal:

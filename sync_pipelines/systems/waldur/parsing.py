@@ -94,7 +94,8 @@ def _typed(row: dict[str, Any], name: str, kind: type[_T]) -> _T | None:
 
 
 def _text(row: dict[str, Any], name: str) -> str:
-    return _typed(row, name, str) or ""
+    value = row.get(name)
+    return value if type(value) is str else _typed(row, name, str) or ""
 
 
 def _optional_uuid(row: dict[str, Any], name: str) -> str:

@@ -11,7 +11,7 @@ import httpx
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.systems.throttle import Throttle
-from sync_pipelines.systems.transport import DEFAULT_TIMEOUT, Transport
+from sync_pipelines.systems.transport import DEFAULT_TIMEOUT, READ_DELAY, Transport
 from sync_pipelines.systems.waldur.errors import read_answer, unexpected_shape
 
 PEER = "waldur"
@@ -32,6 +32,7 @@ def waldur_transport(
     redactor: Redactor | None = None,
     timeout: httpx.Timeout = DEFAULT_TIMEOUT,
     verify: Any = True,
+    read_delay: float = READ_DELAY,
 ) -> Transport:
     """Return a transport that sends the token. To be closed by the caller.
 
@@ -39,6 +40,7 @@ def waldur_transport(
         base_url: address of the server, with or without ``/api`` at its end.
         token: 40 hex digits; ``Bearer`` would be refused by 7.0.
         redactor: by default one that knows the token.
+        read_delay: seconds before a read that failed is sent again.
     """
     return Transport(
         PEER,
@@ -48,6 +50,7 @@ def waldur_transport(
         throttle=throttle,
         redactor=redactor or Redactor([token]),
         verify=verify,
+        read_delay=read_delay,
         breaking_statuses=_BREAKING_STATUSES,
     )
 
