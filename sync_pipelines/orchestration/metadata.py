@@ -9,9 +9,9 @@ from dagster import MetadataValue, TableColumn, TableSchema
 
 from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.apply import Applied
+from sync_pipelines.orchestration.passage import Read
 from sync_pipelines.store.findings import StandingFinding
 from sync_pipelines.store.plans import StoredPlan
-from sync_pipelines.store.snapshots import Snapshot
 
 Metadata = dict[str, Any]
 SHOWN_FINDINGS = 50
@@ -34,16 +34,17 @@ PLOTTED = (
 """Counts of a plan that are kept as numbers, so that the UI plots them over time."""
 
 
-def of_snapshot(snapshot: Snapshot, seconds: float, requests: int) -> Metadata:
-    """Describe a snapshot."""
+def of_snapshot(read: Read) -> Metadata:
+    """Describe a snapshot, and what it took to read."""
+    snapshot = read.snapshot
     numbers: Metadata = {
         "records": snapshot.records,
         "added": snapshot.added,
         "changed": snapshot.changed,
         "removed": snapshot.removed,
         "of_no_concern": snapshot.ignored,
-        "peer_seconds": seconds,
-        "peer_requests": requests,
+        "peer_seconds": read.seconds,
+        "peer_requests": read.requests,
         "sealed": MetadataValue.bool(snapshot.sealed),
         "scope": snapshot.identity,
     }

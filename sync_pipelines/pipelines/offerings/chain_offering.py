@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+_UNUSABLE = re.compile("[\x00\ud800-\udfff]")
+
+_MAPS = frozenset({"usage_rates", "public_metadata", "specifications"})
 
 
 class Unmappable(Exception):
@@ -38,11 +43,12 @@ def _amount(value: object) -> int:
 
 
 def _text(value: str) -> str:
-    if "\x00" in value:
+    found = _UNUSABLE.search(value)
+    if found is None:
+        return value
+    if found.group() == "\x00":
         raise ValueError("contains a NUL character, which Waldur refuses")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("contains half of a surrogate pair, which no UTF-8 text has")
-    return value
+    raise ValueError("contains half of a surrogate pair, which no UTF-8 text has")
 
 
 Amount = Annotated[int, BeforeValidator(_amount)]
@@ -51,14 +57,6 @@ Text = Annotated[str, AfterValidator(_text)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, values: Any) -> Any:
-        # Go writes an absent list or map as null.
-        if isinstance(values, Mapping):
-            return {name: value for name, value in values.items() if value is not None}
-        return values
 
 
 class OfferingId(_Part):
@@ -107,9 +105,10 @@ class ChainOffering(_Part):
     name: Text
     description: Text = ""
     version: Text = ""
-    pricing: Pricing = Pricing()
+    # Made anew each time: pydantic copies a default deeply, which takes longer than all other fields together.
+    pricing: Pricing = Field(default_factory=Pricing)
     prices: tuple[Price, ...] = ()
-    identity_requirement: IdentityRequirement = IdentityRequirement()
+    identity_requirement: IdentityRequirement = Field(default_factory=IdentityRequirement)
     require_mfa_for_orders: bool = False
     public_metadata: Mapping[Text, Text] = {}
     specifications: Mapping[Text, Text] = {}
@@ -128,7 +127,24 @@ def parse(raw: Mapping[str, Any]) -> ChainOffering:
         raise Unmappable(f"the chain's value cannot be read: {raw['unreadable']}")
     try:
         return ChainOffering.model_validate(raw)
+    except ValidationError:
+        # Go writes an absent list or map as null. Few offerings have one, and looking for it takes as long as the rest.
+        return _parse_strictly(_without_nulls(raw))
+
+
+def _parse_strictly(raw: Mapping[str, Any]) -> ChainOffering:
+    try:
+        return ChainOffering.model_validate(raw)
     except ValidationError as errors:
         first = errors.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise Unmappable(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out the fields that are null; what is in a map of texts is no field."""
+    if isinstance(value, Mapping):
+        return {
+            name: part if name in _MAPS else _without_nulls(part) for name, part in value.items() if part is not None
+        }
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value

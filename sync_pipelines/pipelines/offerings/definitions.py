@@ -71,8 +71,7 @@ def definitions_of(configured: tuple[OfferingsConnection, ...]) -> Definitions:
         pipeline.job_name,
         selection=AssetSelection.assets(
             *(pipeline.asset(name) for name in ("chain_snapshot", "waldur_snapshot", "plan", "applied"))
-        )
-        - AssetSelection.checks(*checks),
+        ).without_checks(),
         executor_def=in_process_executor,
         description="Read both sides, plan, apply. Run options: mode, keys, approve, force_full.",
     )

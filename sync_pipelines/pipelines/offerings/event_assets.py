@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -39,11 +40,15 @@ from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.reconcile import Reconciled, reconcile
 from sync_pipelines.orchestration.automation import Job
 from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline
+from sync_pipelines.orchestration.stopping import run_stoppable
+from sync_pipelines.orchestration.story import Story
 from sync_pipelines.pipelines.offerings import events
 from sync_pipelines.pipelines.offerings.connection import Chain, OfferingsConnection
 from sync_pipelines.pipelines.offerings.events import Ingested
-from sync_pipelines.pipelines.offerings.pair import chain_of, chain_transport_of, open_connection
+from sync_pipelines.pipelines.offerings.pair import NAME, chain_of, chain_transport_of, open_connection
 from sync_pipelines.pipelines.offerings.windows import KEPT_WINDOWS, Window, ranges, window_of, windows_over
+from sync_pipelines.store import owed
+from sync_pipelines.store.scopes import ensure_scope
 from sync_pipelines.systems.cometbft.subscription import wake_ups
 
 WINDOWS = DynamicPartitionsDefinition(name="offerings_block_windows")
@@ -53,8 +58,13 @@ RETRY_AFTER_SECONDS = 30
 """A range whose run did not move the watermark is asked for again after this."""
 LEASE_WAIT_SECONDS = 120.0
 """How long to wait for another run of a connection to end."""
+LOOK_SECONDS = 3
+"""The daemon comes by every 5 seconds. With 5 here it would often find the last tick some milliseconds too young, and
+look only after 10."""
 UNINDEXED_HEIGHTS = 200
 """Blocks that the sensor reads one by one in a tick, on nodes that keep no index of transactions."""
+LAG = 100
+"""Blocks that nodes behind one address may lie apart; a chain that stands further back was reset or restored."""
 _UNFINISHED = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,
@@ -109,13 +119,23 @@ def chain_events_asset(pipeline: ReconcilePipeline, chains: Chains) -> AssetsDef
             context: AssetExecutionContext, store: ResourceParam[Engine], config: ChangedOfferings
         ) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
             windows = [window_of(key) for key in context.partition_keys]
-            return asyncio.run(_follow(context, store, chains, windows, config.chosen))
+            story = Story(context.log)
+            with story as log:
+                work = _follow(context.run.run_id, log, store, chains, windows, config.chosen)
+                result = run_stoppable(work, context.instance, context.run.run_id)
+            story.flush()
+            return result
 
     return chain_events
 
 
 async def _follow(
-    context: AssetExecutionContext, store: Engine, chains: Chains, windows: Sequence[Window], keys: Sequence[str]
+    run_id: str,
+    log: logging.Logger,
+    store: Engine,
+    chains: Chains,
+    windows: Sequence[Window],
+    keys: Sequence[str],
 ) -> MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare name
     numbers = {"windows": len(windows), "events": 0, "looked_at": 0, "written": 0, "failed": 0, "full_reconciles": 0}
     missed: list[str] = []
@@ -123,32 +143,32 @@ async def _follow(
     for span in ranges(windows):
         connections = chains.get(span.chain_id)
         if connections is None:
-            context.log.warning("no connection follows chain %s any more; its windows are left out", span.chain_id)
+            log.warning("no connection follows chain %s any more; its windows are left out", span.chain_id)
             continue
-        read = await _read(store, connections, span, context.run.run_id)
+        read = await _read(store, connections, span, run_id)
         if read is None:
             continue
         numbers["events"] += len(read.events)
         missed += read.missed
         for reason in read.missed:
-            context.log.warning("chain %s: %s: everything is reconciled", span.chain_id, reason)
+            log.warning("chain %s: %s: everything is reconciled", span.chain_id, reason)
         for connection in connections:
             named = [key for key in read.offerings_of(connection.provider) if not keys or key in keys]
             if not named and not read.missed:
                 continue
             try:
-                done = await _reconcile(context, store, connection, None if read.missed else named)
+                done = await _reconcile(run_id, log, store, connection, None if read.missed else named)
             except SyncError as error:
                 # The others go on; this one is owed its reconcile, and the retry sensor asks for it.
                 failures.append(error)
-                context.log.error("%s: %s", connection.name, error)
+                log.error("%s: %s", connection.name, error)
                 continue
             numbers["looked_at"] += 0 if read.missed else len(named)
             numbers["full_reconciles"] += bool(read.missed)
             numbers["written"] += sum(done.applied.actions.values()) if done.applied else 0
             numbers["failed"] += done.applied.failed if done.applied else 0
             with store.begin() as transaction:
-                events.reconciled(transaction, connection, read.events, context.run.run_id)
+                events.reconciled(transaction, connection, read.events, run_id)
     if failures:
         raise failures[0]
     told = MetadataValue.md("\n".join(f"- {markdown_cell(reason)}" for reason in missed) or "nothing")
@@ -170,12 +190,10 @@ async def _read(
 
 
 async def _reconcile(
-    context: AssetExecutionContext, store: Engine, connection: OfferingsConnection, keys: list[str] | None
+    run_id: str, log: logging.Logger, store: Engine, connection: OfferingsConnection, keys: list[str] | None
 ) -> Reconciled:
     async with open_connection(connection, store) as opened:
-        return await reconcile(
-            store, opened.pair, run_id=context.run.run_id, log=context.log, keys=keys, patience=LEASE_WAIT_SECONDS
-        )
+        return await reconcile(store, opened.pair, run_id=run_id, log=log, keys=keys, patience=LEASE_WAIT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +210,7 @@ def chain_events_sensor(pipeline: ReconcilePipeline, chains: Chains, job: Job) -
     @sensor(
         name="chain_events",
         job=job,
-        minimum_interval_seconds=5,
+        minimum_interval_seconds=LOOK_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
         description="Follows each chain from the watermark in the database: registers block windows as partitions, and "
         "asks for one run a batch of windows, with the ids of the offerings that changed.",
@@ -284,7 +302,9 @@ async def _look(
             if known is None:
                 events.begin_at(connection, chain_id, tip.height)
                 return _Found(f"events are followed from height {tip.height} on; the full reconcile covers the rest")
-        if tip.height <= known.height:
+        if tip.height < known.height:
+            return _gone_back(context, store, connections, known.height, tip.height)
+        if tip.height == known.height:
             return _Found(f"nothing new at height {tip.height}")
         most = WINDOWS_PER_RUN * size if tip.tx_index else UNINDEXED_HEIGHTS
         first, last = known.height + 1, min(tip.height, known.height + most)
@@ -297,6 +317,30 @@ async def _look(
     if not seen.events and not seen.missed:
         return _Found(f"no offering changed up to height {last}", windows=touched)
     return _Found("changes", last, touched, _request(chain_id, connections, touched, seen))
+
+
+def _gone_back(
+    context: SensorEvaluationContext,
+    store: Engine,
+    connections: Sequence[OfferingsConnection],
+    known: int,
+    height: int,
+) -> _Found:
+    """Take the place of a chain that stands further back; what differs since is the full reconcile's business."""
+    chain_id = connections[0].chain.chain_id
+    if known - height <= LAG:
+        return _Found(f"the node stands at height {height}, events were read up to {known}: it lags behind")
+    told = (
+        f"the chain went back from height {known} to {height}: it was reset or restored, or another node answers. "
+        f"Events are followed from height {height} on, and everything is to be reconciled; a plan that rests on the "
+        "earlier height is held until somebody approves it"
+    )
+    context.log.warning("chain %s: %s", chain_id, told)
+    with store.begin() as connection:
+        events.begin_at(connection, chain_id, height)
+        for configured in connections:
+            owed.owe(connection, ensure_scope(connection, NAME, configured.name), told, f"sensor of {chain_id}")
+    return _Found(told)
 
 
 def _request(

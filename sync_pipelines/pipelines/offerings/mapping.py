@@ -265,7 +265,7 @@ def _known_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for name, value in attributes.items():
         if name in _OWN_ATTRIBUTES or name.startswith(("spec_", "meta_")):
-            known[name] = sorted(value) if _is_text_list(value) and name in ("tags", "regions") else value
+            known[name] = sorted(value) if name in ("tags", "regions") and _is_text_list(value) else value
         else:
             known[name] = f"unexpected value {fingerprint({'value': value}).hex()[:8]}"
     return known
@@ -303,7 +303,7 @@ def not_creatable(content: Content) -> str | None:
 
 
 def out_of_service(content: Content) -> bool:
-    """Say whether an offering is wanted archived; nobody can order it, whatever else differs."""
+    """Say whether an offering is archived, or wanted so; nobody can order it, whatever else differs."""
     return bool(content["state"] == State.ARCHIVED)
 
 

@@ -18,9 +18,10 @@ from sync_pipelines.pipelines.offerings.reader import ChainReader
 from sync_pipelines.pipelines.offerings.writer import WaldurTarget
 from sync_pipelines.settings import Secret
 from sync_pipelines.store.peers import PeerGate, PeerLimits
+from sync_pipelines.systems.address_keys import keys_in_path
 from sync_pipelines.systems.cometbft.source import ChainSource
 from sync_pipelines.systems.throttle import Throttle
-from sync_pipelines.systems.transport import Transport
+from sync_pipelines.systems.transport import READ_DELAY, Transport
 from sync_pipelines.systems.waldur.client import WaldurClient
 from sync_pipelines.systems.waldur.session import waldur_transport
 
@@ -63,16 +64,23 @@ class OpenConnection:
 
 @asynccontextmanager
 async def open_connection(
-    connection: OfferingsConnection, engine: Engine, *, throttle: Throttle | None = None
+    connection: OfferingsConnection,
+    engine: Engine,
+    *,
+    throttle: Throttle | None = None,
+    read_delay: float = READ_DELAY,
 ) -> AsyncIterator[OpenConnection]:
     """Open both peers of a connection for the time of the block.
 
     Arguments:
         engine: the store's database.
         throttle: what both peers are asked through; by default the limits and breakers that all runs share.
+        read_delay: seconds before a read that failed is sent again.
     """
     async with AsyncExitStack() as stack:
-        chain_transport = await stack.enter_async_context(chain_transport_of(connection, engine, throttle=throttle))
+        chain_transport = await stack.enter_async_context(
+            chain_transport_of(connection, engine, throttle=throttle, read_delay=read_delay)
+        )
         redactor = Redactor(_secrets(connection))
         waldur = connection.waldur
         gate = throttle or _gate(engine, waldur.limits, waldur.url)
@@ -85,6 +93,7 @@ async def open_connection(
                     throttle=gate,
                     redactor=redactor,
                     timeout=_timeout(waldur.timeout_seconds),
+                    read_delay=read_delay,
                 )
             )
 
@@ -102,7 +111,11 @@ async def open_connection(
 
 
 def chain_transport_of(
-    connection: OfferingsConnection, engine: Engine, *, throttle: Throttle | None = None
+    connection: OfferingsConnection,
+    engine: Engine,
+    *,
+    throttle: Throttle | None = None,
+    read_delay: float = READ_DELAY,
 ) -> Transport:
     """Return the transport to the chain's node, to be entered by the caller. Arguments as :func:`open_connection`."""
     chain = connection.chain
@@ -111,6 +124,8 @@ def chain_transport_of(
         chain.rpc_url,
         throttle=throttle or _gate(engine, chain.limits, chain.rpc_url),
         timeout=_timeout(chain.timeout_seconds),
+        redactor=Redactor(keys_in_path(chain.rpc_url)),
+        read_delay=read_delay,
     )
 
 
@@ -141,6 +156,7 @@ def _pair(connection: OfferingsConnection, chain: ChainSource, client: WaldurCli
         lenient_fields=frozenset({"description"}),
         blocked=mapping.blocked(client.can_publish),
         out_of_service=mapping.out_of_service,
+        retired=mapping.out_of_service,
         not_creatable=mapping.not_creatable,
         destructive=mapping.destructive,
         retires=connection.retire,

@@ -19,7 +19,10 @@ WHOLE_DIGITS = 12
 BILLING_OF_MODEL = {"hourly": "usage", "daily": "usage", "usage_based": "usage", "monthly": "fixed", "fixed": "fixed"}
 """Pricing model of the base price -> Waldur billing type; Waldur has no monthly one, its plans are by the month."""
 
+_TYPE = re.compile(rf"[a-z0-9_/:]{{1,{TYPE_LIMIT}}}")
 _EXACT = Context(prec=60, traps=[Inexact])
+_WIDE = Context(prec=60)
+_LAST_PLACE = Decimal(1).scaleb(-PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def prices_of(components: Sequence[Component], denominator: Callable[[str], int]
 
 def _price(component: Component, denominator: int) -> Decimal:
     price = _EXACT.divide(Decimal(component.amount), Decimal(denominator))
-    if price != price.quantize(Decimal(1).scaleb(-PLACES), context=Context(prec=60)):
+    if price != price.quantize(_LAST_PLACE, context=_WIDE):
         raise Unmappable(
             f"prices: {component.amount} {component.denom} / {denominator} has more than {PLACES} decimal places"
         )
@@ -109,7 +112,7 @@ def _rated(offering: ChainOffering) -> Iterator[Component]:
 
 def _type(text: str) -> str:
     kind = text.replace("-", "_").lower()
-    if not re.fullmatch(rf"[a-z0-9_/:]{{1,{TYPE_LIMIT}}}", kind):
+    if not _TYPE.fullmatch(kind):
         raise Unmappable(
             f"prices: {text!r} is no component type for Waldur (at most {TYPE_LIMIT} letters, digits, _ / : -)"
         )

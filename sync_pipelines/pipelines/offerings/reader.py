@@ -10,6 +10,9 @@ from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.mapping import record_of_chain
 from sync_pipelines.systems.cometbft.source import ChainSource
 
+BATCH = 500
+"""Offerings mapped at a time: the whole provider comes in one answer, and the other side wants its turn meanwhile."""
+
 
 class ChainReader:
     """Reads a provider's offerings, all as of one height."""
@@ -23,7 +26,8 @@ class ChainReader:
         height = await self._stand(sweep)
         rows = await self._chain.list_offerings(self._connection.provider, height=height)
         sweep.seen = len(rows)
-        yield [record_of_chain(row, self._connection) for row in rows]
+        for first in range(0, len(rows), BATCH):
+            yield [record_of_chain(row, self._connection) for row in rows[first : first + BATCH]]
 
     async def look(self, natural_keys: Sequence[str], sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield single offerings by id; other providers' are none of this connection's business."""

@@ -1,0 +1,148 @@
+"""One reconcile as a Dagster run carries it out: both sides read at once, planned and applied under one lease."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from sync_pipelines.core.errors import PlanRefused, SnapshotUnsealed
+from sync_pipelines.engine.apply import Applied, apply
+from sync_pipelines.engine.compare import compare
+from sync_pipelines.engine.context import Run, working_on
+from sync_pipelines.engine.extract import extract
+from sync_pipelines.engine.reconcile import approve
+from sync_pipelines.engine.tasks import in_thread, together
+from sync_pipelines.orchestration.spec import OpenPair, ReconcilePipeline
+from sync_pipelines.store.plans import StoredPlan
+from sync_pipelines.store.snapshots import Side, Snapshot
+
+PATIENCE = 120.0
+"""Seconds to wait for another run of the scope, such as one that a chain event started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is to do.
+
+    Attributes:
+        scope: name of the connection.
+        run_id: id of the run.
+        user: who launched it, for the approval's entry in the audit log.
+        applies: whether the plan is carried out.
+        keys: natural keys of a selective reconcile, ``None`` for all.
+        approve: hash of a held plan to let through instead of a new one.
+        force: compare field by field, whatever was agreed.
+    """
+
+    scope: str
+    run_id: str
+    user: str
+    applies: bool
+    keys: Sequence[str] | None = None
+    approve: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A side as it was read, with what that took at its peer."""
+
+    snapshot: Snapshot
+    seconds: float
+    requests: int
+
+
+@dataclass
+class Passage:
+    """How far a reconcile came. What it did not reach is not there.
+
+    Attributes:
+        left, right: the sides as they were read.
+        plan: what is to be done.
+        applied: what came of it.
+        peer_seconds: time spent waiting for each peer.
+    """
+
+    left: Read | None = None
+    right: Read | None = None
+    plan: StoredPlan | None = None
+    applied: Applied | None = None
+    peer_seconds: dict[str, float] = field(default_factory=dict)
+
+
+async def pass_through(
+    pipeline: ReconcilePipeline, store: Engine, order: Order, log: logging.Logger, passage: Passage
+) -> None:
+    """Reconcile one connection and note in ``passage`` what was reached, also when it ends with an error.
+
+    Raises:
+        PeerError: a side could not be read, or credentials are refused.
+        SnapshotUnsealed: a side was read incompletely and the plan was to be applied; nothing was planned.
+        PlanRefused: the plan is held and was to be applied, or the one to approve cannot be.
+        LeaseHeld, LeaseLost: another run works on the connection.
+    """
+    async with (
+        pipeline.open(order.scope, store) as opened,
+        working_on(store, opened.pair, order.run_id, log, patience=PATIENCE) as run,
+    ):
+        try:
+            await _go(run, opened, order, passage)
+        finally:
+            passage.peer_seconds = dict(opened.peer_seconds)
+            _tell_peers(log, opened)
+
+
+async def _go(run: Run, opened: OpenPair, order: Order, passage: Passage) -> None:
+    async def left() -> None:
+        passage.left = await _read(run, opened, "left", order)
+
+    async def right() -> None:
+        passage.right = await _read(run, opened, "right", order)
+
+    await together(left(), right())
+    if order.applies:
+        _refuse_incomplete(run, passage)
+    if order.approve:
+        passage.plan = await in_thread(approve, run, order.approve, order.user)
+    else:
+        passage.plan = await in_thread(compare, run, order.keys, force=order.force)
+    if not order.applies:
+        run.log.info("%s: only planned: nothing is applied", run.pair.full_name)
+        return
+    if passage.plan.state == "held":
+        raise PlanRefused(held(passage.plan))
+    passage.applied = await apply(run, passage.plan)
+
+
+async def _read(run: Run, opened: OpenPair, side: Side, order: Order) -> Read:
+    snapshot = await extract(run, side, order.keys)
+    peer = run.pair.peers[0 if side == "left" else 1]
+    return Read(snapshot, round(opened.peer_seconds[peer], 3), opened.peer_requests[peer])
+
+
+def _refuse_incomplete(run: Run, passage: Passage) -> None:
+    snapshots = [read.snapshot for read in (passage.left, passage.right) if read is not None]
+    if not all(snapshot.complete for snapshot in snapshots):
+        reasons = "; ".join(reason for snapshot in snapshots for reason in snapshot.unsealed)
+        raise SnapshotUnsealed(
+            f"{run.pair.full_name}: nothing was planned, because a side was read incompletely: {reasons}"
+        )
+
+
+def held(plan: StoredPlan) -> str:
+    """Say why a plan waits and how to let it through."""
+    short = plan.hash[:12]
+    return f"plan {short} is held: {'; '.join(plan.held_reasons)}. Approve it with approve: {short}"
+
+
+def _tell_peers(log: logging.Logger, opened: OpenPair) -> None:
+    spent = ", ".join(
+        f"{peer} {seconds:.2f} s in {opened.peer_requests[peer]} requests"
+        for peer, seconds in opened.peer_seconds.items()
+        if opened.peer_requests[peer]
+    )
+    if spent:
+        log.info("time at the peers: %s", spent)
