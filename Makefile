@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types format docs pictures clean clean-data
+.PHONY: help install demo test lint types format docs pictures bench worlds simulate mutants clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +54,31 @@ docs: install ## write the generated parts of the documentation
 pictures: install ## take the README's pictures from a running demo (needs Debian's chromium)
 	@$(BIN)/python docs/pictures.py
 
+worlds: install ## run N small worlds of the core's decisions (N=1000000), or tell one (SEED=5)
+	@$(BIN)/python -m sync_pipelines_tests.core.small_worlds $(or $(N),1000000) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+
+simulate: install ## live through N random worlds of the whole engine (N=1000), or tell one (SEED=5)
+	@$(BIN)/python -m sync_pipelines_tests.simulation --worlds $(or $(N),1000) --workers $(WORKERS) $(if $(SEED),--seed $(SEED))
+
+mutants: install ## mutate the core, see which mutants its tests miss, and write the score (a quarter of an hour)
+	@test -x $(BIN)/mutmut || { \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+	$$pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mutation]'; }
+	@rm -rf mutants
+	@# A mutant may grow a text for ever: the limit (in KiB) ends it before the machine does.
+	@ulimit -v 2000000; LAW_EXAMPLES=20 $(BIN)/mutmut run --max-children $(WORKERS)
+	@$(BIN)/python docs/mutation_report.py
+
+bench: install ## measure everything and write docs/benchmarks.md; some of it: ONLY=load,diff; quickly: QUICK=1
+	@$(BIN)/python -c 'import dlt, duckdb, polars, reladiff' 2>/dev/null || { \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+	$$pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'; }
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
 clean: ## remove the environment and caches; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist .tmp_dagster_home_*
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis mutants build dist .tmp_dagster_home_*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-data: ## delete the embedded database and the run logs, after asking

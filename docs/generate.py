@@ -14,6 +14,8 @@ import click
 from sync_pipelines.cli import main as program
 from sync_pipelines.core.lifecycle import mermaid
 from sync_pipelines.core.trees import PRESENCE, Verdict
+from sync_pipelines_tests.conformance import page as conformance_page
+from sync_pipelines_tests.faults import page as faults_page
 
 DOCS = Path(__file__).parent
 MEANINGS = {
@@ -79,7 +81,25 @@ def pages() -> dict[Path, str]:
     text = architecture.read_text(encoding="utf-8")
     text = replaced(text, "three trees", three_trees())
     text = replaced(text, "life cycle", f"```mermaid\n{mermaid()}\n```")
-    return {architecture: text, DOCS / "commands.md": command_reference()}
+    return {architecture: text, DOCS / "commands.md": command_reference(), **conformance(), **reliability()}
+
+
+def conformance() -> dict[Path, str]:
+    """Return the page of the conformance kit as it should be."""
+    page = DOCS / "conformance.md"
+    text = page.read_text(encoding="utf-8")
+    for name in ("subject", "capabilities", "checks"):
+        text = replaced(text, name, getattr(conformance_page, name)())
+    return {page: text}
+
+
+def reliability() -> dict[Path, str]:
+    """Return the page of faults and kills as it should be."""
+    page = DOCS / "reliability.md"
+    text = page.read_text(encoding="utf-8")
+    for name in ("faults", "kills", "database"):
+        text = replaced(text, name, getattr(faults_page, name)())
+    return {page: text}
 
 
 def main() -> int:

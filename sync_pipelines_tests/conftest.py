@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +10,9 @@ from sqlalchemy import Engine
 from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer, ensure_running, stop
 from sync_pipelines.store.migrations import migrate
+from sync_pipelines_tests.databases import fresh_database
 
 _TEMPLATE = "migrated"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +36,15 @@ def migrated_template(postgres_server: EmbeddedServer) -> str:
 @pytest.fixture
 def database_url(postgres_server: EmbeddedServer, migrated_template: str) -> Iterator[str]:
     """URL of a migrated database of the test's own."""
-    yield from _database(postgres_server, migrated_template)
+    with fresh_database(postgres_server, migrated_template) as name:
+        yield postgres_server.url(name)
 
 
 @pytest.fixture
 def empty_database_url(postgres_server: EmbeddedServer) -> Iterator[str]:
     """URL of a database without any tables."""
-    yield from _database(postgres_server, "template1")
+    with fresh_database(postgres_server, "template1") as name:
+        yield postgres_server.url(name)
 
 
 @pytest.fixture
@@ -52,12 +53,3 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = connect_engine(database_url)
     yield engine
     engine.dispose()
-
-
-def _database(server: EmbeddedServer, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    with server.connect() as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield server.url(name)
-    with server.connect() as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import MutableSequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ class LoggedRequest:
         query: raw query string.
         body: bytes of the request body; credentials, which travel in headers, are not kept.
         status: status of the answer, ``None`` while none was sent (and for ever when the connection was dropped).
+        at: when it had arrived as a whole, in seconds of the monotonic clock.
     """
 
     method: str
@@ -25,6 +27,7 @@ class LoggedRequest:
     query: str
     body: bytes
     status: int | None = None
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def is_write(self) -> bool:

@@ -20,6 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+_TICK_SECONDS = 0.1
+_GRACE_MILLISECONDS = 1000
 
 _Address = tuple[str, int]
 _transports: weakref.WeakValueDictionary[tuple[_Address, _Address], asyncio.Transport] = weakref.WeakValueDictionary()
@@ -35,6 +37,48 @@ class _TrackedProtocol(H11Protocol):
         super().connection_made(transport)
         if self.server is not None and self.client is not None:
             _transports[_address(self.server), _address(self.client)] = transport
+
+
+class _Server(uvicorn.Server):
+    """Ends when it is told to. uvicorn looks ten times a second and then waits as long again for its connections.
+
+    Tests start hundreds of servers, so that these waits would add up to minutes.
+    """
+
+    _told: asyncio.Event
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._told, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        await super().startup(sockets=sockets)
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        for _ in range(_GRACE_MILLISECONDS):
+            if self.force_exit or not (state.connections or state.tasks):
+                break
+            await asyncio.sleep(0.001)
+        for task in state.tasks:
+            task.cancel()
+
+    def end(self) -> None:
+        """Let the server end; from any thread."""
+        self.should_exit = True
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._told.set)
 
 
 def transport_of(scope: Scope) -> asyncio.Transport:
@@ -80,17 +124,16 @@ def serve(app: ASGIApp, *, port: int = 0, **options: Any) -> Iterator[str]:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=1,
         **options,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox-server", daemon=True)
     thread.start()
     try:
         _wait_until_started(server, thread)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.end()
         thread.join(_STOP_SECONDS)
         if thread.is_alive():
             server.force_exit = True

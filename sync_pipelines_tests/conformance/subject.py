@@ -2,6 +2,7 @@
 
 A subject is one connection of a pipeline with both peers as strict stand-ins over real HTTP. It edits the peers as
 their owners would and tells what they show; it never looks into the engine's tables, which are the same for all pairs.
+What not every subject can do is a :class:`Capability`: checks that need one are collected only where it is there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import Engine
@@ -18,8 +20,50 @@ from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import LoggedRequest
 
 Side = Literal["left", "right"]
+Step = Literal["create", "change"]
+"""A write at the target: the one that creates a record, or any later one."""
 Opener = Callable[[Engine], AbstractAsyncContextManager[Pair]]
 """Opens the pair on a database. Can be pickled, so that a process of its own can run it."""
+
+
+class Capability(StrEnum):
+    """What a subject may or may not have; its registration names what it has."""
+
+    SERVED = "served"
+    """Both peers are HTTP servers: :attr:`Subject.peers` switches their faults and knows what they were asked."""
+    CREDENTIALS = "credentials"
+    """The target is reached with credentials, which :attr:`Subject.secrets` names and the target can refuse."""
+    RATE_LIMIT = "rate limit"
+    """``requests_per_second`` and ``burst`` of an :class:`Opening` limit what the target is asked."""
+
+
+EVERYTHING = frozenset(Capability)
+
+
+class Mishap(StrEnum):
+    """What comes of a write at the target instead of its usual end."""
+
+    REFUSED = "refused"
+    """Refused for good, as bad data is."""
+    ROLLED_BACK = "rolled back"
+    """An internal error of the server; nothing was done."""
+    ERROR_AFTER_COMMIT = "error after commit"
+    """An internal error of the server; everything was done."""
+    REPLY_LOST = "reply lost"
+    """Everything was done, and no answer came."""
+    UNAUTHORIZED = "unauthorized"
+    """The credentials are refused."""
+
+
+class Skew(StrEnum):
+    """What is wrong with a listing of the target."""
+
+    ROW_MISSING = "a row is missing"
+    """The count is right, the last row of each page is left out."""
+    TOTAL_TOO_LARGE = "the total is too large"
+    """All rows are there, the peer counts one more."""
+    ROW_TWICE = "a row comes twice"
+    """The last row of a page is on the next one again, in another's place, so that the count agrees."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +78,7 @@ class ServedPeer:
         change: regular expression for the paths of requests that change one record after its creation.
         create: regular expression for the path of the one request that creates a record.
         listing: regular expression for the paths of a full pass.
+        listing_query: regular expression for the query of its pages, where other requests share the path.
     """
 
     name: str
@@ -41,6 +86,7 @@ class ServedPeer:
     faults: FaultInjector
     requests: Sequence[LoggedRequest]
     listing: str
+    listing_query: str = ""
     create: str = "^$"
     change: str = "^$"
 
@@ -52,13 +98,17 @@ class Opening:
     Attributes:
         urls: other addresses of peers, by side.
         timeout_seconds: for each step of a request.
+        read_delay_seconds: pause before a read is sent again.
         requests_per_second: rate limit of the right peer.
+        burst: requests that may be sent at once under that limit.
         policies: attributes of the :class:`Pair` to replace, e.g. ``in_flight`` or ``quiet_seconds``.
     """
 
     urls: Mapping[Side, str] = field(default_factory=dict)
     timeout_seconds: float = 30.0
+    read_delay_seconds: float | None = None
     requests_per_second: float | None = None
+    burst: int = 10
     policies: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -125,6 +175,10 @@ class Subject(Protocol):
         """Undo :meth:`spoil`."""
         ...
 
+    def bring_back(self, key: str) -> None:
+        """Undo :meth:`remove`: the record is there again, with its old key and contents."""
+        ...
+
     def natural_key(self, key: str) -> str:
         """Return the natural key under which a record of the source is found at the target."""
         ...
@@ -141,11 +195,15 @@ class Subject(Protocol):
         ...
 
     def edit_right(self, natural_key: str) -> None:
-        """Change a mapped field of a record at the target, as a person would."""
+        """Change a mapped field of a record at the target, but not the one that :meth:`edit` changes."""
+        ...
+
+    def overwrite_right(self, natural_key: str) -> None:
+        """Change the field that :meth:`edit` changes at the target, as a person would."""
         ...
 
     def delete_right(self, natural_key: str) -> None:
-        """Delete a record at the target."""
+        """Delete a record at the target, the newest when several claim the natural key."""
         ...
 
     def double_right(self, natural_key: str) -> None:
@@ -154,6 +212,27 @@ class Subject(Protocol):
 
     def stray(self) -> str:
         """Make a record at the target that looks like one of the pair's but has no source; return its natural key."""
+        ...
+
+    def hinder(self, step: Step, mishap: Mishap, *, times: int | None = 1, skip: int = 0) -> None:
+        """Let writes at the target meet a mishap.
+
+        Arguments:
+            times: how often, ``None`` for ever.
+            skip: number of writes of this kind that go well first.
+        """
+        ...
+
+    def relent(self) -> None:
+        """Undo every :meth:`hinder`."""
+        ...
+
+    def show_pages_of(self, rows: int) -> None:
+        """Let a listing of the target have at most this many rows a page."""
+        ...
+
+    def skewed(self, skew: Skew) -> AbstractContextManager[None]:
+        """Skew the target's listing within the block; single records are shown as ever."""
         ...
 
     def commits(self) -> int:
@@ -172,7 +251,9 @@ class Registration:
     Attributes:
         name: of the pipeline, also in test ids.
         opened: serves the peers of an empty world until the block is left.
+        can: what the subject has of what not every subject needs to have.
     """
 
     name: str
     opened: Callable[[Engine], AbstractContextManager[Subject]]
+    can: frozenset[Capability] = EVERYTHING

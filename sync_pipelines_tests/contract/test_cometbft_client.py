@@ -80,8 +80,13 @@ class Replay:
 
     async def answer(self, request: Request) -> Response:
         """Serve one call."""
-        exchange = self._answers[(await request.json())["method"]]
-        text = exchange.answer if isinstance(exchange.answer, str) else json.dumps(exchange.answer)
+        call = await request.json()
+        exchange = self._answers[call["method"]]
+        answer = exchange.answer
+        if isinstance(answer, dict) and "id" in answer:
+            # The recorded call had another id, or came as a GET, whose answers have -1.
+            answer = {**answer, "id": call["id"]}
+        text = answer if isinstance(answer, str) else json.dumps(answer)
         headers = {"Content-Type": exchange.content_type} if exchange.content_type else {}
         return Response(b"" if exchange.answer is None else text.encode(), exchange.status, headers=headers)
 

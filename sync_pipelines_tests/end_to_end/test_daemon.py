@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -181,6 +183,47 @@ def test_given_three_windows_that_nobody_followed_when_backfilled_then_one_run_r
     assert len(state["runs"]) == 1
 
 
+def test_given_a_run_whose_process_is_killed_in_the_middle_of_a_create_then_the_next_one_finds_what_it_made(
+    world: World,
+) -> None:
+    hung = world.waldur.faults.add("hang_after_commit", method="POST", path=r"offerings/$", times=1, seconds=600)
+    created = world.chain.create_offering(PROVIDER, offering("Made by a run that died"))
+    wait_for(
+        lambda: hung.fired and world.row(created), seconds=60, what="a run has created it", services=world.services
+    )
+    ((killed,),) = rows(world.store, "SELECT run_id FROM sync.effect WHERE state = 'intended'")
+    os.kill(process_of(world, killed), signal.SIGKILL)
+    with world.store.begin() as store:
+        store.execute(text("UPDATE sync.lease SET expires_at = now()"))
+
+    assert launch(world, {"resources": {"options": {"config": {"mode": "apply"}}}}) == "SUCCESS"
+
+    assert world.row(created).state == "Active"
+    audited = "SELECT entry->>'action', entry->>'interrupted_run' FROM sync.audit WHERE key = :key"
+    assert rows(world.store, audited, key=created) == [("create", killed)]
+    wait_for(
+        lambda: status(world, killed) == "FAILURE", seconds=90, what="the death is noticed", services=world.services
+    )
+
+
+def process_of(world: World, run_id: str) -> int:
+    """Return the id of the process that executes a run, as the launcher noted it."""
+    told = "SELECT substring(event from 'pid: ([0-9]+)') FROM event_logs WHERE run_id = :run_id ORDER BY id"
+    (number, *_) = [number for (number,) in rows(world.dagster, told, run_id=run_id) if number]
+    return int(number)
+
+
+def status(world: World, run_id: str) -> str:
+    """Return where a run stands."""
+    return str(world.services.query(_RUN_STATUS, id=run_id)["runOrError"]["status"])
+
+
+def rows(engine: Engine, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Return what a query finds."""
+    with engine.begin() as connection:
+        return [tuple(row) for row in connection.execute(text(query), parameters)]
+
+
 def missed_changes(world: World, *, count: int) -> list[tuple[str, int]]:
     """Change offerings in windows of their own and move the watermark past them, as if nobody had followed.
 
@@ -215,8 +258,8 @@ def launch(world: World, run_config: dict[str, Any]) -> str:
     run_id = launched["run"]["runId"]
 
     def ended() -> str:
-        status = world.services.query(_RUN_STATUS, id=run_id)["runOrError"]["status"]
-        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else ""
+        stands = status(world, run_id)
+        return stands if stands in ("SUCCESS", "FAILURE", "CANCELED") else ""
 
     return wait_for(ended, seconds=120, what="the launched run ended", services=world.services)
 

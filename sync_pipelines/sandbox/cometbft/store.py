@@ -17,6 +17,13 @@ class VersionedStore:
         for key, value in changes.items():
             self._history.setdefault(key, []).append((height, value))
 
+    def until(self, height: int) -> VersionedStore:
+        """Return a store that knows nothing of later heights."""
+        earlier = VersionedStore()
+        for key, versions in self._history.items():
+            earlier._history[key] = [version for version in versions if version[0] <= height]
+        return earlier
+
     def get(self, key: bytes, height: int) -> bytes | None:
         """Return the value of the key as of ``height``, ``None`` when there was none."""
         versions = self._history.get(key, [])

@@ -219,6 +219,21 @@ class ChainWorld:
             self.earliest_height = max(self.earliest_height, below)
             self.lowest_state = max(self.lowest_state, below)
 
+    @contextmanager
+    def rewound(self, height: int) -> Iterator[None]:
+        """Stand at an earlier height within the block, as a node does that was restored from a backup.
+
+        What happens to the chain meanwhile is lost when the block is left.
+        """
+        with self._lock:
+            before = list(self._blocks), self.store, self.sequence
+            self._blocks, self.store = self._blocks[:height], self.store.until(height)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks, self.store, self.sequence = before
+
     def _next_of(self, provider: str) -> int:
         taken = [int(name.split("/")[1]) for name in self.offering_ids() if name.startswith(f"{provider}/")]
         return max(taken, default=0) + 1

@@ -13,7 +13,6 @@ from sync_pipelines.sandbox.waldur.errors import ApiError, detail, refused
 from sync_pipelines.sandbox.waldur.model import STATES, Offering, parse_uuid
 
 _DEFAULT_PAGE = 10
-_LARGEST_PAGE = 300
 _ORDERS: dict[str, Callable[[Offering], Any]] = {
     "name": lambda offering: offering.name,
     "created": lambda offering: offering.created,
@@ -33,7 +32,7 @@ def page_of(call: Call, rows: Sequence[Row], render: Callable[[Row], dict[str, A
     Raises:
         ApiError: 404 when the page does not exist; the first page always does.
     """
-    size = _page_size(call.value("page_size"))
+    size = min(_page_size(call.value("page_size")), call.world.largest_page)
     last = max(1, math.ceil(len(rows) / size))
     number = _page_number(call.value("page"), last)
     links = [("first", 1)]
@@ -52,7 +51,7 @@ def _page_size(text: str) -> int:
         size = int(text)
     except ValueError:
         return _DEFAULT_PAGE
-    return min(size, _LARGEST_PAGE) if size > 0 else _DEFAULT_PAGE
+    return size if size > 0 else _DEFAULT_PAGE
 
 
 def _page_number(text: str, last: int) -> int:

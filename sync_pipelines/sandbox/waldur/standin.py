@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import RequestLog
+from sync_pipelines.sandbox.rewriting import JsonArray
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.waldur.application import waldur_application
 from sync_pipelines.sandbox.waldur.seeds import demo_world, recorded_world
@@ -26,7 +27,7 @@ class WaldurStandIn:
 
     def __init__(self, world: WaldurWorld | None = None) -> None:
         self.world = world or WaldurWorld()
-        self.faults = FaultInjector(waldur_application(self.world))
+        self.faults = FaultInjector(waldur_application(self.world), JsonArray("X-Result-Count"))
         self.app: ASGIApp = RequestLog(self.faults, self.world.requests)
 
     @classmethod

@@ -63,6 +63,7 @@ class WaldurWorld:
         offerings: by uuid, in order of creation; ``created_count`` numbers them.
         mutations: committed write requests, in order.
         requests: every request received, in order.
+        largest_page: rows of a list's largest page; larger sizes are cut to this, silently.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -72,6 +73,7 @@ class WaldurWorld:
         self.offerings: dict[str, Offering] = {}
         self.mutations: list[Mutation] = []
         self.requests: list[LoggedRequest] = []
+        self.largest_page = 300
         self.broker_is_down = False
         self.database_is_down = False
         self._stale_connections: list[bool] = []

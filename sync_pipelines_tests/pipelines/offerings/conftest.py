@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +9,8 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from sync_pipelines.sandbox.cometbft import ChainWorld
-from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer
+from sync_pipelines_tests.databases import fresh_engine
 from sync_pipelines_tests.pipelines.offerings.market import Market, opened_market, small_waldur
 
 
@@ -25,14 +24,8 @@ def market(engine: Engine) -> Iterator[Market]:
 @pytest.fixture(scope="module")
 def module_engine(postgres_server: EmbeddedServer, migrated_template: str) -> Iterator[Engine]:
     """An engine on a migrated database that the tests of one module share."""
-    name = f"module_{uuid.uuid4().hex[:8]}"
-    with postgres_server.connect() as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
-    engine = connect_engine(postgres_server.url(name))
-    yield engine
-    engine.dispose()
-    with postgres_server.connect() as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with fresh_engine(postgres_server, migrated_template) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.events import Ingested
 from sync_pipelines.pipelines.offerings.pair import NAME, open_connection
 from sync_pipelines.sandbox.cometbft import ChainWorld, create_app
+from sync_pipelines.sandbox.cometbft.listing import StorePairs
 from sync_pipelines.sandbox.faults import FaultInjector
+from sync_pipelines.sandbox.hosted import KeyInPath
 from sync_pipelines.sandbox.request_log import LoggedRequest, RequestLog
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.waldur import Mutation, WaldurStandIn, WaldurWorld
@@ -264,10 +266,18 @@ def small_waldur() -> WaldurStandIn:
 
 
 @contextmanager
-def opened_market(engine: Engine, chain: ChainWorld, waldur: WaldurStandIn) -> Iterator[Market]:
-    """Serve both until the block is left."""
+def opened_market(
+    engine: Engine, chain: ChainWorld, waldur: WaldurStandIn, *, node_key: str = ""
+) -> Iterator[Market]:
+    """Serve both until the block is left.
+
+    Arguments:
+        node_key: key in the path of the chain's address, as hosted nodes have it.
+    """
     node = create_app(chain)
-    faults = FaultInjector(node)
+    faults = FaultInjector(node, StorePairs())
     requests: list[LoggedRequest] = []
-    with serve(RequestLog(faults, requests)) as chain_url, waldur.running() as waldur_url:
+    hosted = KeyInPath(RequestLog(faults, requests), node_key)
+    with serve(hosted) as url, waldur.running() as waldur_url:
+        chain_url = f"{url}/{node_key}" if node_key else url
         yield Market(engine, chain, waldur, node, faults, requests, chain_url, waldur_url)

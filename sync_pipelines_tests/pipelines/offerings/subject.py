@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,19 @@ from sync_pipelines.pipelines.offerings.pair import NAME, open_connection
 from sync_pipelines.sandbox.cometbft import ChainWorld
 from sync_pipelines.sandbox.waldur.model import Offering
 from sync_pipelines.settings import Secret
-from sync_pipelines_tests.conformance.subject import USUAL, Opener, Opening, Registration, ServedPeer, Side
+from sync_pipelines.systems.transport import READ_DELAY
+from sync_pipelines_tests.conformance.mishaps import hinder_served, skewed_served
+from sync_pipelines_tests.conformance.subject import (
+    USUAL,
+    Mishap,
+    Opener,
+    Opening,
+    Registration,
+    ServedPeer,
+    Side,
+    Skew,
+    Step,
+)
 from sync_pipelines_tests.pipelines.offerings.market import (
     ACTIVE,
     CATEGORIES,
@@ -33,12 +46,15 @@ from sync_pipelines_tests.pipelines.offerings.market import (
 
 OWNER_MARK, STAFF_MARK = "5ec2e7" + "0a" * 17, "5ec2e7" + "05" * 17
 """Tokens of this subject's own, recognizable wherever they turn up."""
+NODE_KEY = "5ec2e7-node-key-71c04b"
+"""Key in the path of the node's address."""
 
 
 @asynccontextmanager
-async def _open(connection: OfferingsConnection, policies: Mapping[str, Any], engine: Engine) -> AsyncIterator[Pair]:
-    async with open_connection(connection, engine) as opened:
-        yield replace(opened.pair, **policies)
+async def _open(connection: OfferingsConnection, opening: Opening, engine: Engine) -> AsyncIterator[Pair]:
+    pause = READ_DELAY if opening.read_delay_seconds is None else opening.read_delay_seconds
+    async with open_connection(connection, engine, read_delay=pause) as opened:
+        yield replace(opened.pair, **{"guard": GuardLimits(enabled=False), **opening.policies})
 
 
 @dataclass(frozen=True)
@@ -49,8 +65,9 @@ class OfferingsSubject:
     engine: Engine
     pair_name: str = NAME
     scope_name: str = "nordlys"
-    secrets: tuple[str, ...] = (OWNER_MARK, STAFF_MARK)
+    secrets: tuple[str, ...] = (OWNER_MARK, STAFF_MARK, NODE_KEY)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    removed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def peers(self) -> Mapping[Side, ServedPeer]:
@@ -63,6 +80,7 @@ class OfferingsSubject:
                 market.waldur.faults,
                 market.waldur.world.requests,
                 listing=r"^/api/marketplace-provider-offerings/$",
+                listing_query="page_size=300&page=",
                 create=r"^/api/marketplace-provider-offerings/$",
                 change=r"^/api/(marketplace-provider-offerings|marketplace-plans)/[0-9a-f]{32}/",
             ),
@@ -75,30 +93,38 @@ class OfferingsSubject:
         waldur = {
             "url": urls.get("right", usual.waldur.url),
             "timeout_seconds": timeout,
-            "limits": Limits(requests_per_second=opening.requests_per_second),
+            "limits": Limits(requests_per_second=opening.requests_per_second, burst=opening.burst),
         }
         connection = usual.model_copy(
             update={"chain": usual.chain.model_copy(update=chain), "waldur": usual.waldur.model_copy(update=waldur)}
         )
-        return partial(_open, connection, {"guard": GuardLimits(enabled=False), **opening.policies})
+        return partial(_open, connection, opening)
 
     def add(self, count: int = 1) -> list[str]:
         prices = price_list({"cpu/hour": "50000", "gpu/hour": "1250000"})
-        return [self.market.offer(name=f"VM {next(self.numbers)}", prices=prices) for _ in range(count)]
+        # The chain would give the number of a removed offering to the next one.
+        numbers = [next(self.numbers) for _ in range(count)]
+        return [self.market.offer(id={"sequence": number}, name=f"VM {number}", prices=prices) for number in numbers]
 
     def edit(self, key: str) -> None:
         amount = str(1000 * next(self.numbers))
         self.market.chain.update_offering(key, {"prices": price_list({"cpu/hour": amount, "gpu/hour": "1250000"})})
 
     def rename(self, key: str, text: str) -> None:
-        self.market.chain.update_offering(key, {"name": text})
+        # Half a surrogate pair has no UTF-8; the chain's encoder, that of Go, writes U+FFFD for it.
+        whole = "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= one <= "\udfff" else one for one in text)
+        self.market.chain.update_offering(key, {"name": whole})
 
     def change_state(self, key: str) -> None:
         state = self.market.chain.offering(key)["state"]
         self.market.chain.update_offering(key, {"state": PAUSED if state == ACTIVE else ACTIVE})
 
     def remove(self, key: str) -> None:
+        self.removed[key] = self.market.chain.offering(key)
         self.market.chain.delete_offering(key)
+
+    def bring_back(self, key: str) -> None:
+        self.market.chain.create_offering(PROVIDER, self.removed.pop(key))
 
     def spoil(self, key: str) -> None:
         self.market.chain.update_offering(key, {"category": "no such category"})
@@ -121,8 +147,13 @@ class OfferingsSubject:
     def edit_right(self, natural_key: str) -> None:
         self.market.offering(natural_key).description = f"edited {next(self.numbers)}"
 
+    def overwrite_right(self, natural_key: str) -> None:
+        (plan,) = self.market.offering(natural_key).plans
+        next(iter(plan.rows.values())).price = Decimal(next(self.numbers))
+
     def delete_right(self, natural_key: str) -> None:
-        del self.market.waldur.world.offerings[self.market.offering(natural_key).uuid]
+        world = self.market.waldur.world
+        del world.offerings[world.by_backend_id(natural_key)[-1].uuid]
 
     def double_right(self, natural_key: str) -> None:
         first = self.market.offering(natural_key)
@@ -132,6 +163,18 @@ class OfferingsSubject:
         natural_key = f"{PROVIDER}/{9000 + next(self.numbers)}"
         self._put("made by hand", natural_key, {})
         return natural_key
+
+    def hinder(self, step: Step, mishap: Mishap, *, times: int | None = 1, skip: int = 0) -> None:
+        hinder_served(self.peers["right"], step, mishap, times=times, skip=skip)
+
+    def relent(self) -> None:
+        self.market.waldur.faults.clear()
+
+    def show_pages_of(self, rows: int) -> None:
+        self.market.waldur.world.largest_page = rows
+
+    def skewed(self, skew: Skew) -> AbstractContextManager[None]:
+        return skewed_served(self.peers["right"], skew)
 
     def commits(self) -> int:
         return len(self.market.waldur.world.mutations)
@@ -169,7 +212,7 @@ def _opened(engine: Engine) -> Iterator[OfferingsSubject]:
     waldur = small_waldur()
     waldur.world.add_user("nordlys-marked", OWNER_MARK, owns={CUSTOMERS[PROVIDER]})
     waldur.world.add_user("staff-marked", STAFF_MARK, is_staff=True)
-    with opened_market(engine, ChainWorld(), waldur) as market:
+    with opened_market(engine, ChainWorld(), waldur, node_key=NODE_KEY) as market:
         yield OfferingsSubject(market, engine)
 
 

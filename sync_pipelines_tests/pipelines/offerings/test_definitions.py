@@ -9,9 +9,14 @@ from typing import Any, cast
 
 import pytest
 from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    AssetSelection,
     DagsterInstance,
+    Definitions,
     build_run_status_sensor_context,
     build_schedule_context,
+    define_asset_job,
 )
 from sqlalchemy import text
 
@@ -84,6 +89,63 @@ def test_given_plan_mode_then_the_plan_is_shown_and_nothing_is_changed(
     assert market.writes == []
 
 
+def test_given_the_plan_alone_is_asked_for_then_both_sides_are_read_and_nothing_is_changed(
+    market: Market, instance: DagsterInstance
+) -> None:
+    market.offer()
+    plan = AssetKey(["offerings", "plan"])
+    drift = AssetCheckKey(plan, "drift")
+    job = define_asset_job("some", AssetSelection.assets(plan).without_checks() | AssetSelection.checks(drift))
+    definitions = Definitions.merge(defined(market), Definitions(jobs=[job]))
+
+    result = definitions.resolve_job_def("some").execute_in_process(instance=instance, partition_key="nordlys")
+
+    assert materialized(result).keys() == {"plan"}
+    assert checks(result)["plan.drift"]
+    assert market.writes == []
+
+
+def test_given_an_approval_without_the_asset_that_applies_then_the_run_says_that_this_cannot_be_meant(
+    market: Market, instance: DagsterInstance
+) -> None:
+    job = define_asset_job("some", AssetSelection.assets(["offerings", "plan"]).without_checks())
+    definitions = Definitions.merge(defined(market), Definitions(jobs=[job]))
+
+    result = definitions.resolve_job_def("some").execute_in_process(
+        instance=instance,
+        partition_key="nordlys",
+        run_config={"resources": {"options": {"config": {"approve": "0" * 12}}}},
+        raise_on_error=False,
+    )
+
+    assert "'applied' is not part of this run" in reason(result)
+
+
+def test_given_a_check_alone_without_a_connection_then_the_run_says_what_to_launch(
+    market: Market, instance: DagsterInstance
+) -> None:
+    guard = AssetCheckKey(AssetKey(["offerings", "plan"]), "guard")
+    job = define_asset_job("some", AssetSelection.checks(guard))
+    definitions = Definitions.merge(defined(market), Definitions(jobs=[job]))
+
+    result = definitions.resolve_job_def("some").execute_in_process(instance=instance, raise_on_error=False)
+
+    assert "launch the job offerings_reconcile with the connection as its partition" in reason(result)
+
+
+def test_given_one_side_out_of_reach_then_the_other_is_shown_and_the_run_fails_with_the_peer_s_words(
+    market: Market, instance: DagsterInstance
+) -> None:
+    market.offer()
+    market.waldur.faults.add("status", path="provider-offerings", status=401, body='{"detail": "Invalid token."}')
+
+    result = run(market, instance)
+
+    assert "Invalid token" in reason(result)
+    assert materialized(result).keys() <= {"chain_snapshot"}
+    assert checks(result).keys() <= {"chain_snapshot.sealed"}
+
+
 def test_given_keys_then_only_these_records_are_reconciled(market: Market, instance: DagsterInstance) -> None:
     wanted, other = market.offer(name="Wanted"), market.offer(name="Other")
 
@@ -105,6 +167,7 @@ def test_given_a_held_plan_then_only_its_approval_lets_it_through_and_only_once(
     held = run(market, instance, connection=KEEP)
 
     assert not held.success
+    assert f"Approve it with approve: {materialized(held)['plan']['plan'][:12]}" in reason(held)
     assert not checks(held)["plan.guard"]
     assert "applied" not in materialized(held)
     assert [market.offering(offering_id).state for offering_id in offered] == ["Active"] * 3
@@ -145,7 +208,7 @@ def test_given_a_listing_that_ends_early_then_nothing_is_planned(market: Market,
 
     result = run(market, instance)
 
-    assert not result.success
+    assert "read incompletely" in reason(result)
     assert not checks(result)["waldur_snapshot.sealed"]
     assert "plan" not in materialized(result)
     assert len(market.writes) == writes

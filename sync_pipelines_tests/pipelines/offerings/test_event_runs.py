@@ -121,7 +121,7 @@ def test_given_an_event_that_was_looked_at_then_nothing_is_owed(market: Market, 
     assert market.rows("SELECT * FROM sync.owed_reconcile") == []
 
 
-def test_given_a_selective_run_between_two_steps_then_the_full_plan_still_rests_on_full_snapshots(
+def test_given_a_selective_run_in_between_then_the_next_full_plan_still_rests_on_full_snapshots(
     market: Market, instance: DagsterInstance
 ) -> None:
     offering_id = market.offer()

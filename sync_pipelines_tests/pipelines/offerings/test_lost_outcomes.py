@@ -1,33 +1,13 @@
-"""Calls whose outcome is not known: the run is killed, the reply is lost, or a 500 hides whether it was done."""
+"""Calls whose outcome is not known: the reply is lost, or a 500 hides whether it was done."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
-import yaml
 
-from sync_pipelines.core.errors import LeaseHeld
 from sync_pipelines.core.lifecycle import State
-from sync_pipelines.sandbox.faults import ArmedFault
-from sync_pipelines_tests.pipelines.offerings.market import (
-    CATEGORIES,
-    CHAIN_ID,
-    CUSTOMERS,
-    OWNERS,
-    PROVIDER,
-    STAFF,
-    Market,
-    price_list,
-)
+from sync_pipelines_tests.pipelines.offerings.market import Market, price_list
 
 CREATE = r"^/api/marketplace-provider-offerings/$"
 STEPS = {"create": CREATE, "prices": r"/update_prices/$", "activate": r"/activate/$"}
@@ -38,95 +18,6 @@ PRICES = {"cpu_hour": Decimal("0.05"), "gpu_hour": Decimal("1.25")}
 def offering_id(market: Market) -> str:
     """An offering on the chain that Waldur does not have yet."""
     return market.offer(prices=price_list({"cpu/hour": "50000", "gpu/hour": "1250000"}))
-
-
-@contextmanager
-def _child(market: Market, folder: Path, database_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    file = folder / "connections.yaml"
-    waldur = {"url": market.waldur_url, "token": "env:OWNER", "staff_token": "env:STAFF"}
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "offerings": [
-                    {
-                        "name": "nordlys",
-                        "provider": PROVIDER,
-                        "chain": {"rpc_url": market.chain_url, "chain_id": CHAIN_ID},
-                        "waldur": {**waldur, "customer_uuid": CUSTOMERS[PROVIDER]},
-                        "category_map": CATEGORIES,
-                    }
-                ]
-            }
-        )
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sync_pipelines_tests.pipelines.offerings.killed_run", database_url],
-        env={**os.environ, "SYNC_CONNECTIONS_FILE": str(file), "OWNER": OWNERS[PROVIDER], "STAFF": STAFF},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(fault: ArmedFault, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not fault.fired:
-        assert process.poll() is None, "the run ended before the call"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("step", ["create", "activate"])
-def test_given_a_run_killed_between_a_call_and_its_settlement_then_the_next_ends_with_one_offering(
-    market: Market, offering_id: str, step: str, tmp_path: Path, database_url: str
-) -> None:
-    fault = market.waldur.faults.add("hang_after_commit", method="POST", path=STEPS[step], times=1, seconds=600)
-    with _child(market, tmp_path, database_url) as process:
-        _wait_for(fault, process)
-        _until_committed(market, step)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert market.rows("SELECT state FROM sync.effect") == [("intended",)]
-
-    with pytest.raises(LeaseHeld, match="by killed since"):
-        market.reconcile()
-    market.let_time_pass()
-    market.reconcile()
-
-    _is_complete(market, offering_id)
-    assert market.writes.count("create") == 1
-    assert market.rows("SELECT state FROM sync.effect WHERE state IN ('intended', 'in_doubt')") == []
-    assert market.writes_of(market.reconcile()) == 0
-
-
-def test_given_a_run_killed_before_its_create_arrived_then_it_is_created_once_and_only_after_the_quiet_time(
-    market: Market, offering_id: str, tmp_path: Path, database_url: str
-) -> None:
-    fault = market.waldur.faults.add("hang", method="POST", path=CREATE, times=1, seconds=600)
-    with _child(market, tmp_path, database_url) as process:
-        _wait_for(fault, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    with market.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE sync.lease SET expires_at = now() - interval '1 s'")
-
-    first = market.reconcile()
-    assert (market.writes, first.plan.counts["waiting"]) == ([], 1)
-    assert "the reply to an earlier create was lost" in market.state(offering_id).reason
-
-    market.let_time_pass()
-    market.reconcile()
-    _is_complete(market, offering_id)
-    assert market.writes.count("create") == 1
-
-
-def _until_committed(market: Market, write: str) -> None:
-    deadline = time.monotonic() + 10
-    while write not in market.writes:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

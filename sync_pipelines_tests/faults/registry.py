@@ -1,0 +1,6 @@
+"""The pipelines that the table is made for. A new one takes two lines: its import, and its place in the list."""
+
+from sync_pipelines_tests.pipelines.offerings.fault_cases import OFFERINGS_FAULTS
+from sync_pipelines_tests.pipelines.offerings.subject import OFFERINGS
+
+FAULTY = ((OFFERINGS, OFFERINGS_FAULTS),)
