@@ -4,8 +4,9 @@
 --   :keys       natural keys to look at, NULL = all
 --   :force      also return linked records whose two sides differ although neither moved
 -- Each side is merged with the base along an index that carries the fingerprints: primary keys of sync.record and
--- sync.base, base_right_key (ORDER BY ... OFFSET 0: for a full join the planner would sort them again). What then stands out is looked up one by one (LATERAL ... OFFSET 0 keeps it so): the planner
--- cannot know that it is little, and would read every content.
+-- sync.base, base_right_key (ORDER BY ... OFFSET 0: for a full join the planner would sort them again). What then
+-- stands out is looked up one by one (LATERAL ... OFFSET 0 keeps it so): the planner cannot know that it is little, and
+-- would read every content.
 WITH on_left AS MATERIALIZED (
     SELECT l.key, b.left_key AS linked
       FROM (SELECT key, fingerprint FROM sync.record

@@ -18,7 +18,7 @@ from sync_pipelines.engine.ledger import Attempt
 from sync_pipelines.engine.settle import Settlement, agreement, moved_meanwhile, retirement
 from sync_pipelines.engine.steps import Done, Intent, Outcome, Seen, Steps
 from sync_pipelines.store.attempts import Standing
-from sync_pipelines.store.snapshots import storable, storable_text
+from sync_pipelines.store.storable import storable, storable_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ the target tells one of three things:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -54,8 +55,14 @@ def settle_found(connection: Connection, run: Run, right: Snapshot, keys: Sequen
     """
     if not right.complete:
         return []
-    rest = []
-    for effect in effects.unsettled(connection, run.scope, right.id, keys):
+    rest: list[Unsettled] = []
+    unsettled = effects.unsettled(connection, run.scope, right.id, keys)
+    claims = Counter(effect.shown_key for effect in unsettled)
+    for effect in unsettled:
+        if claims[effect.shown_key] > 1:
+            # Creates with one natural key, and one record: whose it is the comparison decides.
+            rest.append(replace(effect, shown_key=None, shown=None))
+            continue
         if effect.shown_key is not None and effect.change.action is Action.CREATE:
             effects.name_targets(connection, [(effect.id, effect.shown_key)])
             base.put_links(connection, run.scope, [_made(effect.change, effect.shown_key)])

@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline
 from sync_pipelines.store import audit, owed, states
-from sync_pipelines.store.snapshots import storable_text
+from sync_pipelines.store.storable import storable_text
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 RETRY_SECONDS = 60

@@ -48,11 +48,6 @@ class NewLink:
     retired: bool = False
 
 
-def put_link(connection: Connection, scope: Scope, link: NewLink) -> None:
-    """Link two records. Linking a left record anew replaces its old link."""
-    put_links(connection, scope, [link])
-
-
 def linking(scope: Scope, links: Sequence[NewLink]) -> Part:
     """Link records. Linking a left record anew replaces its old link."""
     return Part(

@@ -69,11 +69,6 @@ class Unsettled:
 _COLUMNS = ", ".join(Effect.__dataclass_fields__)
 
 
-def intend(connection: Connection, scope: Scope, change: Change, *, plan_id: int, attempt: int, run_id: str) -> int:
-    """Write down, before the call, what is about to be done. Returns the effect's id."""
-    return intend_all(connection, scope, [(change, attempt)], plan_id=plan_id, run_id=run_id)[change.key]
-
-
 def intend_all(
     connection: Connection,
     scope: Scope,
@@ -183,20 +178,6 @@ def resolve(connection: Connection, scope: Scope, keys: Sequence[str], *, but: S
         {"scope_id": scope.id, "keys": list(keys), "but": list(but)},
     )
     return [Interrupted(row.key, row.action, row.run_id, tuple(row.fields or ())) for row in rows]
-
-
-def in_doubt(connection: Connection, scope: Scope, key: str) -> bool:
-    """Say whether a create of this record may still be running at the peer: nothing may be created until it is over."""
-    return bool(
-        connection.execute(
-            text(
-                "SELECT EXISTS (SELECT FROM sync.effect WHERE scope_id = :scope_id AND key = :key "
-                "AND state = 'in_doubt' AND action = 'create' AND right_key IS NULL "
-                "AND quiet_until > clock_timestamp())"
-            ),
-            {"scope_id": scope.id, "key": key},
-        ).scalar_one()
-    )
 
 
 def recover(connection: Connection, scope: Scope, quiet_seconds: float) -> list[Effect]:

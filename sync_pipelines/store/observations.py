@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 from sync_pipelines.core.records import Record
 from sync_pipelines.store.scopes import Scope
-from sync_pipelines.store.snapshots import _COLUMNS, Side, _row
+from sync_pipelines.store.snapshots import Side
 from sync_pipelines.store.statements import Part, execute, text
+from sync_pipelines.store.storable import stored
 
 
 def putting(scope: Scope, side: Side, records: Sequence[Record], snapshot_id: int) -> Part:
     """Store fresh observations; those that show nothing new cost no write."""
-    rows = [_row(record) for record in records]
-    columns = [[row[place] for row in rows] for place in range(len(_COLUMNS))]
+    columns = zip(*(_row(record) for record in records), strict=True)
     names = ("keys", "natural_keys", "fingerprints", "details", "contents", "metas", "withheld", "invalid")
     return Part(
         (
@@ -31,7 +31,12 @@ def putting(scope: Scope, side: Side, records: Sequence[Record], snapshot_id: in
             "meta = EXCLUDED.meta, withheld = EXCLUDED.withheld, invalid = EXCLUDED.invalid, changed_at = now() "
             "WHERE (old.fingerprint, old.detail) IS DISTINCT FROM (EXCLUDED.fingerprint, EXCLUDED.detail)"
         ),
-        {"scope_id": scope.id, "side": side, "snapshot_id": snapshot_id, **dict(zip(names, columns, strict=True))},
+        {
+            "scope_id": scope.id,
+            "side": side,
+            "snapshot_id": snapshot_id,
+            **dict(zip(names, map(list, columns), strict=True)),
+        },
     )
 
 
@@ -51,3 +56,17 @@ def drop_records(connection: Connection, scope: Scope, side: Side, keys: Sequenc
             ),
             {"scope_id": scope.id, "side": side, "keys": list(keys)},
         )
+
+
+def _row(record: Record) -> tuple[str, str, bytes, bytes, str, str, str | None, str | None]:
+    key, natural_key, fingerprint, detail, content, meta, withheld, invalid = stored(record)
+    return (
+        key.decode(),
+        natural_key.decode(),
+        fingerprint,
+        detail,
+        content.decode(),
+        meta.decode(),
+        None if withheld is None else withheld.decode(),
+        None if invalid is None else invalid.decode(),
+    )

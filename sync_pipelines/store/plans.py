@@ -260,11 +260,6 @@ def last_applied(connection: Connection, pair: str) -> dict[str, datetime]:
     return {row.name: row.at for row in rows}
 
 
-def mark_change(connection: Connection, plan_id: int, key: str, state: str) -> None:
-    """Say what became of a change: applied, stale or failed."""
-    mark_changes(connection, plan_id, [key], state)
-
-
 def marking(plan_id: int, keys: Sequence[str], state: str) -> Part:
     """Say what became of changes: applied, stale or failed."""
     return Part(

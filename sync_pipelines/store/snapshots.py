@@ -18,9 +18,6 @@ from sync_pipelines.store.leases import Lease
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.staging import BATCH, Staging
 from sync_pipelines.store.statements import statement
-from sync_pipelines.store.storable import storable as storable
-from sync_pipelines.store.storable import storable_text as storable_text
-from sync_pipelines.store.storable import stored
 
 Side = Literal["left", "right"]
 
@@ -245,34 +242,6 @@ def seal_snapshots(connection: Connection, snapshot_ids: Sequence[int]) -> None:
     )
 
 
-def put_record(connection: Connection, scope: Scope, side: Side, record: Record, snapshot_id: int) -> None:
-    """Store one fresh observation, e.g. what was read back after a write."""
-    connection.execute(
-        text(
-            "INSERT INTO sync.record (scope_id, side, key, natural_key, fingerprint, detail, content, meta, withheld, "
-            "invalid, snapshot_id) VALUES (:scope_id, :side, :key, :natural_key, :fingerprint, :detail, "
-            "CAST(:content AS jsonb), CAST(:meta AS jsonb), :withheld, :invalid, :snapshot_id) "
-            "ON CONFLICT (scope_id, side, key) DO UPDATE SET natural_key = EXCLUDED.natural_key, "
-            "fingerprint = EXCLUDED.fingerprint, detail = EXCLUDED.detail, content = EXCLUDED.content, "
-            "meta = EXCLUDED.meta, withheld = EXCLUDED.withheld, invalid = EXCLUDED.invalid, changed_at = now()"
-        ),
-        {
-            "scope_id": scope.id,
-            "side": side,
-            "snapshot_id": snapshot_id,
-            **dict(zip(_COLUMNS, _row(record), strict=True)),
-        },
-    )
-
-
-def drop_record(connection: Connection, scope: Scope, side: Side, key: str) -> None:
-    """Forget an observation: the peer says that the record is gone."""
-    connection.execute(
-        text("DELETE FROM sync.record WHERE scope_id = :scope_id AND side = :side AND key = :key"),
-        {"scope_id": scope.id, "side": side, "key": key},
-    )
-
-
 def fingerprints(connection: Connection, scope: Scope, side: Side, keys: Sequence[str]) -> dict[str, bytes]:
     """Return the newest fingerprints of records, key -> digest; those that do not exist are left out.
 
@@ -287,20 +256,3 @@ def fingerprints(connection: Connection, scope: Scope, side: Side, keys: Sequenc
         {"scope_id": scope.id, "side": side, "keys": list(keys)},
     )
     return {row.key: row.digest for row in rows}
-
-
-_COLUMNS = ("key", "natural_key", "fingerprint", "detail", "content", "meta", "withheld", "invalid")
-
-
-def _row(record: Record) -> tuple[str, str, bytes, bytes, str, str, str | None, str | None]:
-    key, natural_key, fingerprint, detail, content, meta, withheld, invalid = stored(record)
-    return (
-        key.decode(),
-        natural_key.decode(),
-        fingerprint,
-        detail,
-        content.decode(),
-        meta.decode(),
-        None if withheld is None else withheld.decode(),
-        None if invalid is None else invalid.decode(),
-    )

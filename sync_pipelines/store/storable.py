@@ -11,9 +11,12 @@ from sync_pipelines.core.records import Record
 
 NO_DETAIL = b""
 EMPTY = b"{}"
+LONGEST_KEY = 1000
+"""Bytes of a key or a natural key. An entry of an index takes 2704, and some hold both keys of a link."""
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NUL = "the record contains a NUL character"
 _HALF = "the record contains half of a surrogate pair"
+_LONG = f"what identifies the record is longer than {LONGEST_KEY} bytes"
 
 
 StoredRecord = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None]
@@ -38,6 +41,8 @@ def stored(record: Record) -> StoredRecord:
         return _refused(record, str(error))
     if b"\0" in key or b"\0" in natural_key:
         return _refused(record, _NUL)
+    if len(key) > LONGEST_KEY or len(natural_key) > LONGEST_KEY:
+        return _refused(record, _LONG)
     if (why := _unstorable(content)) or (meta is not EMPTY and (why := _unstorable(meta))):
         return _refused(record, why)
     fingerprint = digest(content)
@@ -68,10 +73,18 @@ def storable_text(value: str) -> str:
 
 
 def _refused(record: Record, why: str) -> StoredRecord:
-    key, natural_key = storable_text(record.key), storable_text(record.natural_key)
+    key, natural_key = _short(storable_text(record.key)), _short(storable_text(record.natural_key))
     withheld, invalid = _remark(record.withheld), why.encode()
     detail = _detail(natural_key, EMPTY, withheld, invalid)
     return key.encode(), natural_key.encode(), digest(EMPTY), detail, EMPTY, EMPTY, withheld, invalid
+
+
+def _short(key: str) -> str:
+    """Return a key that an index can hold, and that no other key becomes."""
+    encoded = key.encode()
+    if len(encoded) <= LONGEST_KEY:
+        return key
+    return f"{encoded[:100].decode('utf-8', 'ignore')}... {digest(encoded).hex()}"
 
 
 def _detail(natural_key: str, meta: bytes, withheld: bytes | None, invalid: bytes | None) -> bytes:

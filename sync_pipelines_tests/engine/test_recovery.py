@@ -144,3 +144,19 @@ def test_given_two_records_that_claim_the_created_one_s_key_then_none_is_taken_f
 def _open_effects(world: World) -> int:
     ((number,),) = world.sql("SELECT count(*) FROM sync.effect WHERE state IN ('intended', 'in_doubt')")
     return int(number)
+
+
+def test_given_two_creates_with_one_natural_key_then_the_one_record_belongs_to_whoever_still_claims_it(
+    world: World,
+) -> None:
+    world.policies |= {"quiet_seconds": 60.0}
+    world.left.put("k01", name="one", price="2")
+    _kill_at(world, "create", done=False)
+    world.left.remove("k01")
+    world.left.put("k02", "nk-k01", name="one", price="2")
+    _kill_at(world, "create", done=True)
+
+    world.reconcile()
+
+    assert list(world.links()) == ["k02"]
+    assert len(world.right.rows) == 1

@@ -30,7 +30,7 @@ def _diff(engine: Engine, scope: Scope, *, keys: list[str] | None = None, force:
 
 def _link(connection: Connection, scope: Scope, left: Record, right: Record, **more: Any) -> None:
     link = NewLink(left.key, right.key, left.natural_key, left.content, right.content, linked_by="adopt", **more)
-    base.put_link(connection, scope, link)
+    base.put_links(connection, scope, [link])
 
 
 @pytest.fixture

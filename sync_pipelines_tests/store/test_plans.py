@@ -114,7 +114,7 @@ def test_given_a_limit_only_the_first_changes_by_key_are_read(
         plans.add_changes(connection, plan.id, [replace(CHANGE, key="b"), replace(CHANGE, key="a")])
         assert [change.key for change in plans.changes(connection, plan.id, limit=limit)] == expected
         assert next(plans.changes(connection, plan.id)).key == "a"
-        plans.mark_change(connection, plan.id, "a", "applied")
+        plans.mark_changes(connection, plan.id, ["a"], "applied")
         assert [change.key for change in plans.changes(connection, plan.id, state="planned", limit=1)] == ["b"]
 
 

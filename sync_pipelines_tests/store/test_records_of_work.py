@@ -12,6 +12,7 @@ from sync_pipelines.core.lifecycle import IllegalTransition, State
 from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.core.records import Record
 from sync_pipelines.store import audit, base, effects, findings, metrics, states, watermarks
+from sync_pipelines.store.attempts import standings
 from sync_pipelines.store.findings import ORPHAN, Finding
 from sync_pipelines_tests.store.scopes import load, records, rows_of, scope_of
 
@@ -167,12 +168,12 @@ def test_what_a_killed_run_left_behind_is_taken_over_once(
     scope = scope_of(engine)
     change = Change(action, "k", "nk", right_key, None, {}, (), "")
     with engine.begin() as connection:
-        effects.intend(connection, scope, change, plan_id=1, attempt=1, run_id="the killed run")
+        effects.intend_all(connection, scope, [(change, 1)], plan_id=1, run_id="the killed run")
     with engine.begin() as connection:
         (found,) = effects.recover(connection, scope, 60.0)
         assert (found.key, found.run_id) == ("k", "the killed run")
         assert effects.recover(connection, scope, 60.0) == []
-        assert effects.in_doubt(connection, scope, "k") is forbids_a_create
+        assert standings(connection, scope, ["k"])["k"].in_doubt is forbids_a_create
         last = effects.latest(connection, scope, "k")
     assert last is not None
     assert last.state == "in_doubt"
@@ -204,7 +205,7 @@ def test_gauges_count_what_stands_in_each_scope(engine: Engine) -> None:
         states.fail(connection, busy, "k00000", "no", counted=True, retry_seconds=None)
         states.bury(connection, busy, "k00000", action="create", payload_hash="x", plan_hash=None)
         change = Change(Action.CREATE, "k00001", "nk", None, None, {}, (), "")
-        effects.intend(connection, busy, change, plan_id=1, attempt=1, run_id="a run")
+        effects.intend_all(connection, busy, [(change, 1)], plan_id=1, run_id="a run")
         found = {(sample.scope, sample.name): sample.value for sample in metrics.gauges(connection, "pair", "x")}
         assert metrics.gauges(connection, "another pair", "x") == []
     names = ("x_queue_depth", "x_active_syncs", "x_dead_letter_size")

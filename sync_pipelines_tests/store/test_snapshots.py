@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from sync_pipelines.core.errors import LeaseLost
 from sync_pipelines.core.records import Record
 from sync_pipelines.core.seal import Sweep
-from sync_pipelines.store import leases, snapshots
+from sync_pipelines.store import leases, observations, snapshots
 from sync_pipelines_tests.store.scopes import load, records, rows_of, scope_of
 
 _OTHERS = (
@@ -88,6 +88,7 @@ def test_given_a_key_twice_the_later_row_counts_and_the_pass_is_incomplete_witho
         (Record("k", "k", {"name": ["half \ud800"]}), "surrogate"),
         (Record("k", "n\udfff", {}), "surrogate"),
         (Record("k", "n\x00", {}), "NUL"),
+        (Record("k", "".join(chr(0x4E00 + 7919 * n % 20000) for n in range(5000)), {}), "longer than 1000 bytes"),
         (Record("k", "k", {"price": float("nan")}), "not a finite number"),
         (Record("k", "k", {"price": Decimal("1e99999")}), "out of range"),
     ],
@@ -115,6 +116,18 @@ def test_given_reasons_that_cannot_be_stored_they_are_mended(engine: Engine) -> 
     ]
     load(engine, scope, "left", [Record("k", "k", {}, invalid="what is \x00?")])
     assert rows_of(engine, "SELECT invalid FROM sync.record") == [("what is \N{REPLACEMENT CHARACTER}?",)]
+
+
+def test_given_keys_too_long_for_an_index_that_differ_at_their_end_both_are_kept(engine: Engine) -> None:
+    scope = scope_of(engine)
+    start = "".join(chr(0x4E00 + 7919 * n % 20000) for n in range(5000))
+
+    load(
+        engine, scope, "left", [Record(start + "a", "a", {}), Record(start + "b", "b", {}), Record("c" * 1000, "c", {})]
+    )
+
+    kept = rows_of(engine, "SELECT natural_key, length(key), invalid IS NULL FROM sync.record ORDER BY natural_key")
+    assert kept == [("a", 69, False), ("b", 69, False), ("c", 1000, True)]
 
 
 @pytest.mark.parametrize("harmless", ["a backslash and \\u0000", "tab\there", "\\N null", '"quoted"', "\U0001f600"])
@@ -230,11 +243,13 @@ def test_given_an_observation_after_a_write_it_replaces_what_was_known(engine: E
     snapshot = load(engine, scope, "right", [Record("r1", "n", {"n": 1})])
 
     with engine.begin() as connection:
-        snapshots.put_record(connection, scope, "right", Record("r1", "n", {"n": 2}), snapshot.id)
-        snapshots.put_record(connection, scope, "right", Record("r2", "m", {"n": 3}), snapshot.id)
-        snapshots.drop_record(connection, scope, "right", "nobody")
+        seen = [Record("r1", "n", {"n": 2}), Record("r2", "m", {"n": 3}, withheld="a draft")]
+        observations.put_records(connection, scope, "right", seen, snapshot.id)
+        observations.put_records(connection, scope, "right", [Record("gone", "o", {})], snapshot.id)
+        observations.drop_records(connection, scope, "right", ["gone", "nobody"])
 
-    assert load(engine, scope, "right", [Record("r1", "n", {"n": 2}), Record("r2", "m", {"n": 3})]).changed == 0
+    again = load(engine, scope, "right", seen)
+    assert (again.added, again.changed, again.removed) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 1000])
@@ -307,7 +322,7 @@ def test_given_a_newer_run_that_added_the_same_records_the_lost_lease_is_what_is
 def test_given_rows_of_every_length_in_many_batches_all_that_moved_is_found(engine: Engine) -> None:
     """PostgreSQL puts a short row into whatever earlier page has room for it, beside those of other batches."""
     scope = scope_of(engine)
-    keys = [f"{n}-{hashlib.blake2b(str(n).encode()).hexdigest() * 9}"[: 8 + n * n % 1000] for n in range(3000)]
+    keys = [f"{n}-{hashlib.blake2b(str(n).encode()).hexdigest() * 9}"[: 8 + n * n % 900] for n in range(3000)]
     load(engine, scope, "left", [Record(key, "n", {"n": 1}) for key in keys])
 
     moved = load(engine, scope, "left", [Record(key, "n", {"n": 2}) for key in [*keys, *"abc"]], batch=100)

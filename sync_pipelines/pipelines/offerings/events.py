@@ -14,7 +14,7 @@ from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.pair import METRIC_PREFIX, NAME
 from sync_pipelines.store import metrics, owed, watermarks
 from sync_pipelines.store.scopes import ensure_scope
-from sync_pipelines.store.snapshots import storable_text
+from sync_pipelines.store.storable import storable_text
 from sync_pipelines.systems.cometbft.errors import HeightPruned
 from sync_pipelines.systems.cometbft.events import EventsRead, MalformedEvent, OfferingEvent
 from sync_pipelines.systems.cometbft.source import ChainSource

@@ -266,9 +266,7 @@ def small_waldur() -> WaldurStandIn:
 
 
 @contextmanager
-def opened_market(
-    engine: Engine, chain: ChainWorld, waldur: WaldurStandIn, *, node_key: str = ""
-) -> Iterator[Market]:
+def opened_market(engine: Engine, chain: ChainWorld, waldur: WaldurStandIn, *, node_key: str = "") -> Iterator[Market]:
     """Serve both until the block is left.
 
     Arguments:

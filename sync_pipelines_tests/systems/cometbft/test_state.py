@@ -163,7 +163,7 @@ def test_a_node_that_is_catching_up_is_refused_for_now(node: Node) -> None:
         (FaultKind.STATUS, {"status": 404}, FailureKind.PERMANENT, "is the URL that of a CometBFT RPC"),
         (
             FaultKind.STATUS,
-            {"status": 200, "body": '{"jsonrpc":"2.0","id":1,"result":{}}', "content_type": "application/json"},
+            {"status": 200, "body": '{"jsonrpc":"2.0","result":{}}', "content_type": "application/json"},
             FailureKind.PERMANENT,
             "not of the known form: node_info",
         ),
