@@ -236,7 +236,15 @@ async def _create(work: _Work) -> Record:
     try:
         created = await _read(work, right_key)
     finally:
-        await noting
+        holder = await noting
+    if holder is not None:
+        raise PeerError(
+            work.run.pair.peers[1],
+            FailureKind.PERMANENT,
+            f"the create was answered with {right_key}, which is linked with {holder}; find out which of the two it "
+            "is, then reprocess the record",
+            key=change.key,
+        )
     if created is None:
         raise PeerError(
             work.run.pair.peers[1], FailureKind.TRANSIENT, f"{right_key} was created but cannot be read", key=change.key

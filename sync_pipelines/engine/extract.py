@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 from sync_pipelines.core.seal import Sweep
@@ -34,7 +35,9 @@ async def extract(run: Run, side: Literal["left", "right"], keys: Sequence[str] 
     pages = source.sweep(sweep) if keys is None else source.look(keys, sweep)
     started = told = time.monotonic()
     read = 0
-    with loading(run.engine, run.scope, side) as loader:
+    with ExitStack() as stack:
+        # In a thread, because it may have to wait for a connection while the lease wants to be renewed.
+        loader = await in_thread(stack.enter_context, loading(run.engine, run.scope, side))
         async for page in pages:
             await in_thread(loader.add, page)
             read += len(page)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from sync_pipelines.core.errors import SyncError
+from sync_pipelines.core.errors import DatabaseUnavailable, LeaseLost
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.store.fenced import FencedWriter
 from sync_pipelines.store.leases import Lease
@@ -80,7 +80,7 @@ class Journal:
             results = await in_thread(self._writer.transaction, lambda connection: _do(connection, batch))
         except Exception as error:
             # Whatever it is belongs to the caller: a journal that died of it would leave every caller waiting.
-            if len(batch) > 1 and not isinstance(error, SyncError):
+            if len(batch) > 1 and not isinstance(error, (LeaseLost, DatabaseUnavailable)):
                 # One bad step must not take the others down with it.
                 for single in batch:
                     await self._commit([single])

@@ -90,9 +90,12 @@ class Steps:
         """Write the intent down, unless the target record is linked with another one."""
         return await self._journal.join(self._intend, intent)
 
-    async def name_target(self, change: Change, effect_id: int, right_key: str) -> None:
-        """Note what a create made, and link it: whatever happens now, it is not created again."""
-        await self._journal.join(self._name_targets, (change, effect_id, right_key))
+    async def name_target(self, change: Change, effect_id: int, right_key: str) -> str | None:
+        """Note what a create made, and link it: whatever happens now, it is not created again.
+
+        Returns the left key that the target record is linked with, if that is another; then nothing is noted.
+        """
+        return await self._journal.join(self._name_targets, (change, effect_id, right_key))
 
     async def holder(self, right_key: str) -> str | None:
         """Return the left key that a target record is linked with."""
@@ -152,14 +155,18 @@ class Steps:
         )
         return [Intended(ids.get(intent.change.key), taken.get(intent.change.key)) for intent in intents]
 
-    def _name_targets(self, connection: Connection, made: list[tuple[Change, int, str]]) -> list[None]:
+    def _name_targets(self, connection: Connection, made: list[tuple[Change, int, str]]) -> list[str | None]:
+        scope = self._run.scope
+        holders = base.holders(connection, scope, [right_key for _, _, right_key in made])
+        taken = [holders.setdefault(right_key, change.key) != change.key for change, _, right_key in made]
+        free = [one for one, is_taken in zip(made, taken, strict=True) if not is_taken]
+        effects.name_targets(connection, [(effect_id, right_key) for _, effect_id, right_key in free])
         links = [
             NewLink(change.key, right_key, change.natural_key, {}, {}, linked_by="create", agreed=False)
-            for change, _, right_key in made
+            for change, _, right_key in free
         ]
-        naming = effects.naming([(effect_id, right_key) for _, effect_id, right_key in made])
-        execute(connection, naming, base.linking(self._run.scope, links))
-        return [None] * len(made)
+        base.put_links(connection, scope, links)
+        return [holders[right_key] if is_taken else None for (*_, right_key), is_taken in zip(made, taken, strict=True)]
 
     def _settle(self, connection: Connection, done: list[Done]) -> list[None]:
         run = self._run

@@ -8,7 +8,7 @@ import pytest
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.lifecycle import State
-from sync_pipelines.core.records import Record
+from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.store import states
 from sync_pipelines_tests.engine.worlds import World, breaker_open, ignored, lost_reply, refused, rolled_back
@@ -338,3 +338,30 @@ def test_given_a_retirement_that_is_accepted_and_ignored_it_is_tried_again(world
     world.let_time_pass()
     world.reconcile()
     assert world.right.rows[linked].content["state"] == "archived"
+
+
+def test_given_a_create_that_is_answered_with_a_linked_record_then_that_one_stays_whose_it_is(world: World) -> None:
+    world.left.put("k1", name="one")
+    world.reconcile()
+    linked = world.links()["k1"]
+    made = world.right.create
+
+    async def mixed_up(natural_key: str, content: Content) -> str:
+        await made(natural_key, content)
+        return linked
+
+    world.left.put("k2", name="two")
+    world.right.create = mixed_up  # type: ignore[method-assign]  # a script of this test
+    world.reconcile()
+
+    assert world.links() == {"k1": linked}
+    assert world.right.rows[linked].content["name"] == "one"
+    (letter,) = world.letters()
+    assert letter.key == "k2"
+    assert f"answered with {linked}, which is linked with k1" in letter.last_error
+    world.right.create = made  # type: ignore[method-assign]  # a script of this test
+    world.reprocess()
+    world.reconcile()
+    world.reconcile()
+    assert world.agrees()
+    assert world.right.sent["create"] == 2
