@@ -18,7 +18,14 @@ from sync_pipelines_tests.kills.worlds import ACTIONS
 TESTS = Path(__file__).parents[1]
 PARTS = {"left": "source", "right": "target"}
 _OTHER_KILLS = ("kills/test_runs.py", "kills/test_chain_events.py")
-_DATABASE = ("kills/test_database.py", "kills/test_zombies.py", "engine/test_races.py", "store/test_leases.py")
+_DATABASE = (
+    "engine/test_database_faults.py",
+    "pipelines/offerings/test_two_runs.py",
+    "pipelines/offerings/test_stopping.py",
+    "systems/test_fence.py",
+    "engine/test_races.py",
+    "store/test_leases.py",
+)
 
 
 def faults() -> str:
