@@ -44,8 +44,12 @@ class Connections:
                 yield response
             finally:
                 await response.aclose()
-        finally:
-            self._idle.append(client)
+        except BaseException:
+            # What is left of an exchange that broke off may hold the one place of its pool for a while yet.
+            self._all.remove(client)
+            await client.aclose()
+            raise
+        self._idle.append(client)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -203,7 +203,7 @@ def test_peers_do_not_share_their_buckets(engine: Engine) -> None:
 def test_given_many_more_requests_than_the_rate_allows_those_refused_leave_the_others_turns_alone(
     engine: Engine,
 ) -> None:
-    gate = PeerGate(engine, PeerLimits(rate=0.5, burst=1.0, longest_wait=10.0))
+    gate = PeerGate(engine, PeerLimits(rate=0.5, burst=1.0, longest_wait=11.0))
 
     turns = [gate._reserve("waldur") for _ in range(100)]
 
