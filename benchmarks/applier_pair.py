@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -40,15 +41,20 @@ class Source:
         return {**fixed, "version": self.version}
 
 
-class HttpTarget:
-    """The benchmark's peer over a real transport. An update costs three requests, and so does a create."""
+class BenchTarget(ABC):
+    """What both ways to the benchmark's peer have in common."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    @abstractmethod
+    async def all(self) -> list[Record]:
+        """List every record."""
+
+    @abstractmethod
+    async def find(self, natural_key: str) -> Sequence[Record]:
+        """Search by name."""
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield every record."""
-        records = [_record(document) for document in (await self._transport.request("GET", "/records")).json()]
+        records = await self.all()
         sweep.identity, sweep.declared, sweep.seen = "peer", len(records), len(records)
         yield records
 
@@ -57,6 +63,22 @@ class HttpTarget:
         sweep.identity = "peer"
         for natural_key in natural_keys:
             yield await self.find(natural_key)
+
+    async def retire(self, current: Record) -> None:
+        """Not part of the benchmark."""
+        raise NotImplementedError
+
+
+class HttpTarget(BenchTarget):
+    """The benchmark's peer over a real transport. An update costs three requests, and so does a create."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def all(self) -> list[Record]:
+        """List every record."""
+        answer = await self._transport.request("GET", "/records")
+        return [_record(document) for document in answer.json()]
 
     async def find(self, natural_key: str) -> Sequence[Record]:
         """Search by name."""
@@ -77,12 +99,8 @@ class HttpTarget:
         """Write fields."""
         await self._transport.request("PATCH", f"/records/{current.key}", json={name: content[name] for name in fields})
 
-    async def retire(self, current: Record) -> None:
-        """Not part of the benchmark."""
-        raise NotImplementedError
 
-
-class MemoryTarget:
+class MemoryTarget(BenchTarget):
     """The same peer without HTTP: every call sleeps for 5 ms. What is left is the engine's own share."""
 
     def __init__(self, latency: float) -> None:
@@ -91,17 +109,9 @@ class MemoryTarget:
         self._names: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
-    async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
-        """Yield every record."""
-        records = list(self._records.values())
-        sweep.identity, sweep.declared, sweep.seen = "peer", len(records), len(records)
-        yield records
-
-    async def look(self, natural_keys: Sequence[str], sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
-        """Yield the records asked for."""
-        sweep.identity = "peer"
-        for natural_key in natural_keys:
-            yield await self.find(natural_key)
+    async def all(self) -> list[Record]:
+        """List every record."""
+        return list(self._records.values())
 
     async def find(self, natural_key: str) -> Sequence[Record]:
         """Search by name."""
@@ -126,10 +136,6 @@ class MemoryTarget:
         await asyncio.sleep(self._latency)
         changed = {**self._records[current.key].content, **{name: content[name] for name in fields}}
         self._records[current.key] = Record(current.key, current.natural_key, changed)
-
-    async def retire(self, current: Record) -> None:
-        """Not part of the benchmark."""
-        raise NotImplementedError
 
 
 def pair(left: Source, right: Target, *, scope: str = "bench", in_flight: int = 8) -> Pair:

@@ -28,6 +28,7 @@ import yaml
 from sqlalchemy import Connection, Engine, text
 
 from benchmarks.offerings_peers import CATEGORIES, CUSTOMER, NAME, PROVIDER, Urls, offering
+from sync_pipelines.cli import process_groups
 from sync_pipelines.pipelines.offerings import events
 from sync_pipelines.sandbox.cometbft import ChainWorld, create_app, produce_blocks
 from sync_pipelines.sandbox.server import serve
@@ -176,12 +177,8 @@ def _daemon(folder: Path, environment: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process_groups.end([process.pid], grace_seconds=30)
+        process.wait()
 
 
 def _connections(folder: Path, urls: Urls, chain: dict[str, Any]) -> Path:

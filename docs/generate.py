@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import click
 
@@ -81,24 +82,19 @@ def pages() -> dict[Path, str]:
     text = architecture.read_text(encoding="utf-8")
     text = replaced(text, "three trees", three_trees())
     text = replaced(text, "life cycle", f"```mermaid\n{mermaid()}\n```")
-    return {architecture: text, DOCS / "commands.md": command_reference(), **conformance(), **reliability()}
+    return {
+        architecture: text,
+        DOCS / "commands.md": command_reference(),
+        **filled(DOCS / "conformance.md", conformance_page, "subject", "capabilities", "checks"),
+        **filled(DOCS / "reliability.md", faults_page, "faults", "kills", "database"),
+    }
 
 
-def conformance() -> dict[Path, str]:
-    """Return the page of the conformance kit as it should be."""
-    page = DOCS / "conformance.md"
+def filled(page: Path, source: ModuleType, *names: str) -> dict[Path, str]:
+    """Return a page as it should be, each part made by the function of its name."""
     text = page.read_text(encoding="utf-8")
-    for name in ("subject", "capabilities", "checks"):
-        text = replaced(text, name, getattr(conformance_page, name)())
-    return {page: text}
-
-
-def reliability() -> dict[Path, str]:
-    """Return the page of faults and kills as it should be."""
-    page = DOCS / "reliability.md"
-    text = page.read_text(encoding="utf-8")
-    for name in ("faults", "kills", "database"):
-        text = replaced(text, name, getattr(faults_page, name)())
+    for name in names:
+        text = replaced(text, name, getattr(source, name)())
     return {page: text}
 
 

@@ -19,6 +19,7 @@ from sync_pipelines.engine.ports import Pair
 from sync_pipelines.engine.tasks import in_thread, together
 from sync_pipelines.store import leases, plans, snapshots
 from sync_pipelines.store.plans import StoredPlan
+from sync_pipelines.store.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,23 @@ async def reconcile(
     async with working_on(engine, pair, run_id, log, patience=patience) as run:
         left, right = await together(extract(run, "left", keys), extract(run, "right", keys))
         plan = await in_thread(compare, run, keys, force=force)
-        if not plan_only and not (left.complete and right.complete):
-            raise SnapshotUnsealed(
-                f"{pair.full_name}: nothing was applied, because a side was read incompletely: "
-                + "; ".join(left.unsealed + right.unsealed)
-            )
+        if not plan_only:
+            refuse_incomplete(pair, (left, right))
         applied = None if plan_only or plan.state == "held" else await apply(run, plan)
     return Reconciled(plan, applied, time.monotonic() - started)
+
+
+def refuse_incomplete(pair: Pair, sides: Sequence[Snapshot]) -> None:
+    """Refuse to go on to the applier unless both sides were read completely.
+
+    Raises:
+        SnapshotUnsealed: with what is missing.
+    """
+    if not all(side.complete for side in sides):
+        reasons = "; ".join(reason for side in sides for reason in side.unsealed)
+        raise SnapshotUnsealed(
+            f"{pair.full_name}: nothing was applied, because a side was read incompletely: {reasons}"
+        )
 
 
 def approve(run: Run, plan_hash: str, by: str) -> StoredPlan:

@@ -112,7 +112,9 @@ async def _with_signals(stop: Stop, work: Coroutine[Any, Any, T]) -> T:
     loop = asyncio.get_running_loop()
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop.ask, signal.Signals(number).name)
+        # Between the end of the loop and the return of the earlier handlers there is nothing left to stop.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.ask, signal.Signals(number).name)
 
     for number in SIGNALS:
         signal.signal(number, handle)

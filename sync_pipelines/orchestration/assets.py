@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from sync_pipelines.core.errors import ConfigurationError, SyncError
 from sync_pipelines.core.plan import preview
 from sync_pipelines.orchestration import checks, metadata
-from sync_pipelines.orchestration.passage import Order, Passage, pass_through
+from sync_pipelines.orchestration.reconcile_run import Progress, Request, carry_out
 from sync_pipelines.orchestration.resources import Mode, RunOptions
 from sync_pipelines.orchestration.spec import ReconcilePipeline
 from sync_pipelines.orchestration.stopping import run_stoppable
@@ -72,19 +72,19 @@ def _reconcile(pipeline: ReconcilePipeline) -> AssetsDefinition:
         description=f"Read {pipeline.left} and {pipeline.right}, plan, and apply to {pipeline.right}.",
     )
     def reconcile(context: AssetExecutionContext, store: ResourceParam[Engine], options: RunOptions) -> Iterator[Event]:
-        order = _order(context, pipeline, options)
-        passage, story = Passage(), Story(context.log)
+        request = _request(context, pipeline, options)
+        progress, story = Progress(), Story(context.log)
         try:
             with story as log:
-                work = pass_through(pipeline, store, order, log, passage)
+                work = carry_out(pipeline, store, request, log, progress)
                 run_stoppable(work, context.instance, context.run.run_id)
         except SyncError:
             # What was read and planned until then is what people look at to understand the failure.
-            yield from _reported(context, order, _outcome(pipeline, store, order, passage))
+            yield from _reported(context, request, _outcome(pipeline, store, request, progress))
             raise
-        if passage.applied is None:
+        if progress.applied is None:
             story.flush()
-        yield from _reported(context, order, _outcome(pipeline, store, order, passage, story.rest()))
+        yield from _reported(context, request, _outcome(pipeline, store, request, progress, story.rest()))
 
     return reconcile
 
@@ -133,7 +133,7 @@ def _specs(pipeline: ReconcilePipeline) -> list[AssetSpec]:
     ]
 
 
-def _order(context: AssetExecutionContext, pipeline: ReconcilePipeline, options: RunOptions) -> Order:
+def _request(context: AssetExecutionContext, pipeline: ReconcilePipeline, options: RunOptions) -> Request:
     options.refuse_contradictions()
     if not context.has_partition_key:
         raise ConfigurationError(
@@ -145,7 +145,7 @@ def _order(context: AssetExecutionContext, pipeline: ReconcilePipeline, options:
             "options.approve lets a plan through, but the asset 'applied' is not part of this run; "
             f"launch the job {pipeline.job_name}"
         )
-    return Order(
+    return Request(
         scope=context.partition_key,
         run_id=context.run.run_id,
         user=context.run.tags.get("user", "the Launchpad"),
@@ -157,7 +157,7 @@ def _order(context: AssetExecutionContext, pipeline: ReconcilePipeline, options:
 
 
 def _outcome(
-    pipeline: ReconcilePipeline, store: Engine, order: Order, passage: Passage, told: str | None = None
+    pipeline: ReconcilePipeline, store: Engine, request: Request, progress: Progress, told: str | None = None
 ) -> Iterator[Outcome]:
     """Yield what a run came to, in the order of the lineage.
 
@@ -166,32 +166,32 @@ def _outcome(
     """
 
     def made(key: AssetKey, of: metadata.Metadata, description: str | None = None) -> AssetMaterialization:
-        return AssetMaterialization(key, description, of, order.scope)
+        return AssetMaterialization(key, description, of, request.scope)
 
-    for system, read in ((pipeline.left, passage.left), (pipeline.right, passage.right)):
+    for system, read in ((pipeline.left, progress.left), (pipeline.right, progress.right)):
         if read is not None:
             key = pipeline.asset(f"{system}_snapshot")
             yield made(key, metadata.of_snapshot(read))
-            yield checks.sealed(key, read.snapshot, applies=order.applies)
-    plan, applied = passage.plan, passage.applied
+            yield checks.sealed(key, read.snapshot, applies=request.applies)
+    plan, applied = progress.plan, progress.applied
     if plan is None:
         return
     with store.begin() as connection:
         shown = list(plans.changes(connection, plan.id, limit=PREVIEWED_CHANGES))
-        standing = findings.standing(connection, pipeline.name, scope=order.scope)
-        tally = states.tally(connection, ensure_scope(connection, pipeline.name, order.scope))
+        standing = findings.standing(connection, pipeline.name, scope=request.scope)
+        tally = states.tally(connection, ensure_scope(connection, pipeline.name, request.scope))
     key = pipeline.asset("plan")
     text = preview(plan.hash, shown, total=plan.changes, shown=PREVIEWED_CHANGES)
     yield made(key, metadata.of_plan(plan, text, standing))
-    yield from checks.of_plan(key, plan, standing, applies=order.applies)
+    yield from checks.of_plan(key, plan, standing, applies=request.applies)
     key = pipeline.asset("applied")
     if applied is not None:
-        yield made(key, metadata.of_applied(applied, plan, tally, passage.peer_seconds), told)
-    if applied is not None or not order.applies:
+        yield made(key, metadata.of_applied(applied, plan, tally, progress.peer_seconds), told)
+    if applied is not None or not request.applies:
         yield from checks.of_applied(key, tally, stale=applied.outcomes["stale"] if applied else 0)
 
 
-def _reported(context: AssetExecutionContext, order: Order, outcome: Iterator[Outcome]) -> Iterator[Event]:
+def _reported(context: AssetExecutionContext, request: Request, outcome: Iterator[Outcome]) -> Iterator[Event]:
     """Put it as Dagster wants it, in the fewest events.
 
     An asset is reported as the event that it is: a result of the step would be a second event for its output. So is
@@ -204,4 +204,4 @@ def _reported(context: AssetExecutionContext, order: Order, outcome: Iterator[Ou
         elif checks.key_of(item) in context.selected_asset_check_keys:
             yield item
         else:
-            yield checks.evaluation(item, order.scope)
+            yield checks.evaluation(item, request.scope)

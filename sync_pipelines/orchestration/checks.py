@@ -20,7 +20,7 @@ from dagster import (
 
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.orchestration import metadata
-from sync_pipelines.orchestration.passage import held
+from sync_pipelines.orchestration.reconcile_run import held
 from sync_pipelines.orchestration.spec import ReconcilePipeline
 from sync_pipelines.store.findings import ORPHAN, StandingFinding
 from sync_pipelines.store.plans import StoredPlan

@@ -9,7 +9,7 @@ from dagster import MetadataValue, TableColumn, TableSchema
 
 from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.apply import Applied
-from sync_pipelines.orchestration.passage import Read
+from sync_pipelines.orchestration.reconcile_run import Read
 from sync_pipelines.store.findings import StandingFinding
 from sync_pipelines.store.plans import StoredPlan
 

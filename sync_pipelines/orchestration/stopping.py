@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from dagster import DagsterInstance, DagsterRunStatus
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster import DagsterExecutionInterruptedError, DagsterInstance, DagsterRunStatus
 
 from sync_pipelines.core.errors import RunStopped
 from sync_pipelines.engine.stopping import run_until_stopped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from sync_pipelines.cli import process_groups
 
 PROJECT = Path(__file__).parents[2]
 _T = TypeVar("_T")
@@ -71,31 +72,24 @@ def running_services(folder: Path, environment: dict[str, str]) -> Iterator[Serv
         "webserver": [str(scripts / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port)],
         "daemon": [str(scripts / "dagster-daemon"), "run"],
     }
-    processes = [_start(command, full, logs / f"{name}.log") for name, command in commands.items()]
+    processes = [start(command, full, logs / f"{name}.log") for name, command in commands.items()]
     services = Services(f"http://127.0.0.1:{port}", full, logs)
     try:
         wait_for(lambda: answers(services.url), seconds=90, what="the webserver answers", services=services)
         yield services
     finally:
+        # With the code servers and runs that they started.
+        process_groups.end([process.pid for process in processes], grace_seconds=15)
         for process in processes:
-            _end(process)
+            process.wait()
 
 
-def _start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a service in a process group of its own."""
     with log.open("wb") as output:
         return subprocess.Popen(
             command, cwd=PROJECT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a service and the code servers and runs it started: its whole process group."""
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def answers(url: str) -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
+from sync_pipelines.cli import process_groups
 from sync_pipelines.store.embedded import EmbeddedServer
-from sync_pipelines_tests.end_to_end.services import PROJECT, answers, free_port, wait_for
+from sync_pipelines_tests.end_to_end.services import Services, answers, free_port, start, wait_for
+
+_LOCATIONS = "query { workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
 
 
 def test_given_no_dagster_home_then_the_ui_serves_on_the_project_s_own_settings(
@@ -22,22 +21,19 @@ def test_given_no_dagster_home_then_the_ui_serves_on_the_project_s_own_settings(
     environment |= {"SYNC_HOME": str(tmp_path / "home"), "SYNC_DATABASE_URL": postgres_server.url("dev")}
     port = free_port()
     command = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    process = start(command, environment, logs / "dagster-dev.log")
+    services = Services(f"http://127.0.0.1:{port}", environment, logs)
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), seconds=120, what=(tmp_path / "log").read_text())
-        query = {"query": "query { workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"}
-        answer = httpx.post(f"http://127.0.0.1:{port}/graphql", json=query, timeout=60).json()
+        wait_for(lambda: answers(services.url), seconds=120, what="the UI answers", services=services)
+        answer = services.query(
+            "query { workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
+        )
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    (location,) = answer["data"]["workspaceOrError"]["locationEntries"]
+        process_groups.end([process.pid], grace_seconds=30)
+        process.wait()
+    (location,) = answer["workspaceOrError"]["locationEntries"]
     assert (location["name"], location["loadStatus"]) == ("sync_pipelines", "LOADED")
     with postgres_server.connect("dev") as connection:
         assert connection.execute("SELECT to_regclass('public.event_logs')").fetchone() != (None,)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from sync_pipelines.core.errors import PlanRefused, SnapshotUnsealed
+from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.engine.apply import Applied, apply
 from sync_pipelines.engine.compare import compare
 from sync_pipelines.engine.context import Run, working_on
 from sync_pipelines.engine.extract import extract
-from sync_pipelines.engine.reconcile import approve
+from sync_pipelines.engine.reconcile import approve, refuse_incomplete
 from sync_pipelines.engine.tasks import in_thread, together
 from sync_pipelines.orchestration.spec import OpenPair, ReconcilePipeline
 from sync_pipelines.store.plans import StoredPlan
@@ -24,7 +24,7 @@ PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Request:
     """What a run is to do.
 
     Attributes:
@@ -56,7 +56,7 @@ class Read:
 
 
 @dataclass
-class Passage:
+class Progress:
     """How far a reconcile came. What it did not reach is not there.
 
     Attributes:
@@ -73,10 +73,10 @@ class Passage:
     peer_seconds: dict[str, float] = field(default_factory=dict)
 
 
-async def pass_through(
-    pipeline: ReconcilePipeline, store: Engine, order: Order, log: logging.Logger, passage: Passage
+async def carry_out(
+    pipeline: ReconcilePipeline, store: Engine, request: Request, log: logging.Logger, progress: Progress
 ) -> None:
-    """Reconcile one connection and note in ``passage`` what was reached, also when it ends with an error.
+    """Reconcile one connection and note in ``progress`` what was reached, also when it ends with an error.
 
     Raises:
         PeerError: a side could not be read, or credentials are refused.
@@ -85,51 +85,42 @@ async def pass_through(
         LeaseHeld, LeaseLost: another run works on the connection.
     """
     async with (
-        pipeline.open(order.scope, store) as opened,
-        working_on(store, opened.pair, order.run_id, log, patience=PATIENCE) as run,
+        pipeline.open(request.scope, store) as opened,
+        working_on(store, opened.pair, request.run_id, log, patience=PATIENCE) as run,
     ):
         try:
-            await _go(run, opened, order, passage)
+            await _go(run, opened, request, progress)
         finally:
-            passage.peer_seconds = dict(opened.peer_seconds)
+            progress.peer_seconds = dict(opened.peer_seconds)
             _tell_peers(log, opened)
 
 
-async def _go(run: Run, opened: OpenPair, order: Order, passage: Passage) -> None:
+async def _go(run: Run, opened: OpenPair, request: Request, progress: Progress) -> None:
     async def left() -> None:
-        passage.left = await _read(run, opened, "left", order)
+        progress.left = await _read(run, opened, "left", request)
 
     async def right() -> None:
-        passage.right = await _read(run, opened, "right", order)
+        progress.right = await _read(run, opened, "right", request)
 
     await together(left(), right())
-    if order.applies:
-        _refuse_incomplete(run, passage)
-    if order.approve:
-        passage.plan = await in_thread(approve, run, order.approve, order.user)
+    if request.applies:
+        refuse_incomplete(run.pair, [side.snapshot for side in (progress.left, progress.right) if side is not None])
+    if request.approve:
+        progress.plan = await in_thread(approve, run, request.approve, request.user)
     else:
-        passage.plan = await in_thread(compare, run, order.keys, force=order.force)
-    if not order.applies:
+        progress.plan = await in_thread(compare, run, request.keys, force=request.force)
+    if not request.applies:
         run.log.info("%s: only planned: nothing is applied", run.pair.full_name)
         return
-    if passage.plan.state == "held":
-        raise PlanRefused(held(passage.plan))
-    passage.applied = await apply(run, passage.plan)
+    if progress.plan.state == "held":
+        raise PlanRefused(held(progress.plan))
+    progress.applied = await apply(run, progress.plan)
 
 
-async def _read(run: Run, opened: OpenPair, side: Side, order: Order) -> Read:
-    snapshot = await extract(run, side, order.keys)
+async def _read(run: Run, opened: OpenPair, side: Side, request: Request) -> Read:
+    snapshot = await extract(run, side, request.keys)
     peer = run.pair.peers[0 if side == "left" else 1]
     return Read(snapshot, round(opened.peer_seconds[peer], 3), opened.peer_requests[peer])
-
-
-def _refuse_incomplete(run: Run, passage: Passage) -> None:
-    snapshots = [read.snapshot for read in (passage.left, passage.right) if read is not None]
-    if not all(snapshot.complete for snapshot in snapshots):
-        reasons = "; ".join(reason for snapshot in snapshots for reason in snapshot.unsealed)
-        raise SnapshotUnsealed(
-            f"{run.pair.full_name}: nothing was planned, because a side was read incompletely: {reasons}"
-        )
 
 
 def held(plan: StoredPlan) -> str:
