@@ -37,14 +37,14 @@ async def extract(run: Run, side: Literal["left", "right"], keys: Sequence[str] 
     read = 0
     with ExitStack() as stack:
         # In a thread, because it may have to wait for a connection while the lease wants to be renewed.
-        loader = await in_thread(stack.enter_context, loading(run.engine, run.scope, side))
+        loader = await in_thread(stack.enter_context, loading(run.engine, run.scope, side, lease=run.lease))
         async for page in pages:
             await in_thread(loader.add, page)
             read += len(page)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 run.log.info("%s: %d of %s records read from %s", run.pair.full_name, read, sweep.declared or "?", peer)
-        snapshot = await in_thread(loader.finish, sweep, run_id=run.run_id, keys=keys, lease=run.lease)
+        snapshot = await in_thread(loader.finish, sweep, run_id=run.run_id, keys=keys)
     run.log.info(
         "%s: read %d records from %s in %.1f s (%d new, %d changed, %d gone, %d of no concern)%s",
         run.pair.full_name,

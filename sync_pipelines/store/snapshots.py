@@ -14,10 +14,10 @@ from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.records import Record
 from sync_pipelines.core.seal import Previous, Seal, Sweep, judge_sweep
 from sync_pipelines.store import leases
+from sync_pipelines.store.first_pass import FirstPass
 from sync_pipelines.store.leases import Lease
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.staging import BATCH, Staging
-from sync_pipelines.store.statements import statement
 
 Side = Literal["left", "right"]
 
@@ -57,14 +57,22 @@ class SnapshotLoader:
     """Stages the records of one pass, then merges them in one transaction.
 
     Use as ``with loading(engine, scope, side) as loader: loader.add(...); snapshot = loader.finish(sweep)``. Leaving
-    without ``finish`` changes nothing.
+    without ``finish`` changes nothing, but that a very first pass may leave records that no snapshot shows yet.
     """
 
-    def __init__(self, connection: Connection, scope: Scope, side: Side, batch: int = BATCH) -> None:
+    def __init__(
+        self, connection: Connection, scope: Scope, side: Side, *, batch: int = BATCH, lease: Lease | None = None
+    ) -> None:
         self._connection = connection
         self._scope = scope
         self._side = side
-        self._staging = Staging(connection, scope, side, batch)
+        self._lease = lease
+        known, self._id = self._begin()
+        self._staging: Staging | FirstPass = (
+            Staging(connection, scope, side, batch)
+            if known
+            else FirstPass(connection, scope, side, batch, self._id, lease)
+        )
 
     def add(self, records: Iterable[Record]) -> None:
         """Stage records."""
@@ -74,31 +82,44 @@ class SnapshotLoader:
         """Leave the connection to others."""
         self._staging.close()
 
-    def finish(
-        self, sweep: Sweep, *, run_id: str, keys: Sequence[str] | None = None, lease: Lease | None = None
-    ) -> Snapshot:
+    def finish(self, sweep: Sweep, *, run_id: str, keys: Sequence[str] | None = None) -> Snapshot:
         """Judge the pass, merge what was staged, and record the snapshot.
 
         Records that were not seen are removed only when every row was read. With ``keys`` (natural keys of a
         selective pass) only those are concerned.
 
         Raises:
-            LeaseLost: ``lease`` is not ours any more: a newer run's observations must not be overwritten.
+            LeaseLost: the lease is not ours any more: a newer run's observations must not be overwritten.
         """
         self._staging.complete()
         try:
             with self._connection.begin():
                 snapshot = self._merge(sweep, run_id, keys)
-                if lease is not None:
-                    leases.fence(self._connection, lease)
+                self._fence()
         except IntegrityError:
             # Somebody else added a record of ours. Most likely it was the run that has the lease now.
-            if lease is not None:
-                with self._connection.begin():
-                    leases.fence(self._connection, lease)
+            with self._connection.begin():
+                self._fence()
             raise
         self._tidy(snapshot)
         return snapshot
+
+    def _begin(self) -> tuple[bool, int]:
+        """Return whether anything of the side is stored, and the id of the snapshot to be."""
+        with self._connection.begin():
+            found = self._connection.execute(
+                text(
+                    "SELECT EXISTS (SELECT FROM sync.record WHERE scope_id = :scope_id AND side = :side) OR EXISTS "
+                    "(SELECT FROM sync.snapshot WHERE scope_id = :scope_id AND side = :side) AS known, "
+                    "nextval(pg_get_serial_sequence('sync.snapshot', 'id')) AS id"
+                ),
+                {"scope_id": self._scope.id, "side": self._side},
+            ).one()
+        return found.known, found.id
+
+    def _fence(self) -> None:
+        if self._lease is not None:
+            leases.fence(self._connection, self._lease)
 
     def _merge(self, sweep: Sweep, run_id: str, keys: Sequence[str] | None) -> Snapshot:
         if keys is None:
@@ -110,16 +131,14 @@ class SnapshotLoader:
         records = self._staging.drop_repeated()
         previous = self._previous() if keys is None else None
         seal = judge_sweep(sweep, records=records, duplicates=self._staging.read - records, previous=previous)
-        snapshot_id = self._insert(sweep, seal, records, run_id, selective=keys is not None)
-        values = {"scope_id": self._scope.id, "side": self._side, "snapshot_id": snapshot_id}
-        added = self._count("snapshot_insert", values) if self._staging.new else 0
-        changed = self._count("snapshot_update", values) if self._staging.moved else 0
+        self._insert(sweep, seal, records, run_id, selective=keys is not None)
+        merged = self._staging.merge(self._id)
         removed = self._remove_unseen(keys) if seal.complete and self._staging.may_miss else 0
         self._connection.execute(
             text("UPDATE sync.snapshot SET added = :a, changed = :c, removed = :r WHERE id = :id"),
-            {"a": added, "c": changed, "r": removed, "id": snapshot_id},
+            {"a": merged.added, "c": merged.changed, "r": removed, "id": self._id},
         )
-        return read_snapshot(self._connection, snapshot_id)
+        return read_snapshot(self._connection, self._id)
 
     def _tidy(self, snapshot: Snapshot) -> None:
         moved = snapshot.added + snapshot.changed
@@ -128,9 +147,6 @@ class SnapshotLoader:
                 # Contents are joined on nowhere; to sample them costs more than everything else.
                 self._connection.execute(text("ANALYZE sync.record (scope_id, side, key, natural_key, fingerprint)"))
             self._staging.clear()
-
-    def _count(self, name: str, values: dict[str, Any]) -> int:
-        return self._connection.execute(text(statement(name)), values).rowcount
 
     def _previous(self) -> Previous | None:
         # What was created since the last pass is on the right as well: an empty listing after a first run of creates is
@@ -147,25 +163,30 @@ class SnapshotLoader:
         ).one_or_none()
         return None if row is None else Previous(row.identity, row.records, row.position)
 
-    def _insert(self, sweep: Sweep, seal: Seal, records: int, run_id: str, *, selective: bool) -> int:
-        return self._scalar(
-            "INSERT INTO sync.snapshot (scope_id, side, selective, run_id, started_at, sealed_at, records, declared, "
-            "ignored, identity, position, complete, unsealed, notes) VALUES (:scope_id, :side, :selective, :run_id, "
-            "now(), CASE WHEN :sealed THEN now() END, :records, :declared, :ignored, :identity, "
-            "CAST(:position AS jsonb), :complete, :unsealed, :notes) RETURNING id",
-            scope_id=self._scope.id,
-            side=self._side,
-            selective=selective,
-            run_id=run_id,
-            sealed=seal.sealed,
-            records=records,
-            declared=sweep.declared,
-            ignored=sweep.ignored,
-            identity=sweep.identity,
-            position=canonical_json(sweep.position),
-            complete=seal.complete,
-            unsealed=list(seal.reasons),
-            notes=list(sweep.notes),
+    def _insert(self, sweep: Sweep, seal: Seal, records: int, run_id: str, *, selective: bool) -> None:
+        self._connection.execute(
+            text(
+                "INSERT INTO sync.snapshot (id, scope_id, side, selective, run_id, started_at, sealed_at, records, "
+                "declared, ignored, identity, position, complete, unsealed, notes) OVERRIDING SYSTEM VALUE "
+                "VALUES (:id, :scope_id, :side, :selective, :run_id, now(), CASE WHEN :sealed THEN now() END, "
+                ":records, :declared, :ignored, :identity, CAST(:position AS jsonb), :complete, :unsealed, :notes)"
+            ),
+            {
+                "id": self._id,
+                "scope_id": self._scope.id,
+                "side": self._side,
+                "selective": selective,
+                "run_id": run_id,
+                "sealed": seal.sealed,
+                "records": records,
+                "declared": sweep.declared,
+                "ignored": sweep.ignored,
+                "identity": sweep.identity,
+                "position": canonical_json(sweep.position),
+                "complete": seal.complete,
+                "unsealed": list(seal.reasons),
+                "notes": list(sweep.notes),
+            },
         )
 
     def _remove_unseen(self, keys: Sequence[str] | None) -> int:
@@ -178,19 +199,19 @@ class SnapshotLoader:
             {"scope_id": self._scope.id, "side": self._side, "keys": None if keys is None else list(keys)},
         ).rowcount
 
-    def _scalar(self, sql: str, **parameters: Any) -> int:
-        return int(self._connection.execute(text(sql), parameters).scalar_one())
-
 
 @contextmanager
-def loading(engine: Engine, scope: Scope, side: Side, *, batch: int = BATCH) -> Iterator[SnapshotLoader]:
+def loading(
+    engine: Engine, scope: Scope, side: Side, *, batch: int = BATCH, lease: Lease | None = None
+) -> Iterator[SnapshotLoader]:
     """Open a loader on a connection of its own.
 
     Arguments:
-        batch: records that travel together; a pass of fewer is staged when it is finished.
+        batch: records that travel together; a pass of fewer is written when it is finished.
+        lease: what every transaction that stores something checks.
     """
     with engine.connect() as connection:
-        loader = SnapshotLoader(connection, scope, side, batch)
+        loader = SnapshotLoader(connection, scope, side, batch=batch, lease=lease)
         try:
             yield loader
         finally:

@@ -218,10 +218,10 @@ def test_given_a_lost_lease_the_snapshot_is_not_stored(engine: Engine) -> None:
         lease = leases.take(connection, scope.lease, "a run", 60)
         connection.execute(text("UPDATE sync.lease SET token = token + 1"))
 
-    with snapshots.loading(engine, scope, "left") as loader:
+    with snapshots.loading(engine, scope, "left", lease=lease) as loader:
         loader.add(records(3))
         with pytest.raises(LeaseLost):
-            loader.finish(Sweep("me"), run_id="a run", lease=lease)
+            loader.finish(Sweep("me"), run_id="a run")
 
     assert rows_of(engine, "SELECT count(*) FROM sync.record") == [(0,)]
     assert rows_of(engine, "SELECT count(*) FROM sync.snapshot") == [(0,)]
@@ -303,18 +303,51 @@ def test_given_batches_written_while_a_pass_breaks_off_nothing_changes(engine: E
     assert load(engine, scope, "left", records(2), batch=1).records == 2
 
 
+def test_given_a_first_pass_that_breaks_off_no_snapshot_shows_it_and_the_next_one_finds_its_records(
+    engine: Engine,
+) -> None:
+    scope = scope_of(engine)
+    with snapshots.loading(engine, scope, "left", batch=2) as loader:
+        loader.add(records(5))
+
+    assert rows_of(engine, "SELECT count(*) FROM sync.snapshot") == [(0,)]
+    again = load(engine, scope, "left", records(4)[1:], batch=2)
+    assert (again.records, again.added, again.changed, again.removed) == (3, 0, 0, 1)
+
+
+def test_given_a_lease_lost_in_the_middle_of_a_first_pass_its_later_batches_are_not_stored(engine: Engine) -> None:
+    scope = scope_of(engine)
+    with engine.begin() as connection:
+        lease = leases.take(connection, scope.lease, "a run", 60)
+
+    def pass_over() -> None:
+        with snapshots.loading(engine, scope, "left", batch=2, lease=lease) as loader:
+            loader.add(records(2))
+            loader.add([])
+            with engine.begin() as connection:
+                connection.execute(text("UPDATE sync.lease SET token = token + 1"))
+            loader.add(records(9)[2:])
+            loader.finish(Sweep("me"), run_id="a run")
+
+    with pytest.raises(LeaseLost):
+        pass_over()
+
+    assert rows_of(engine, "SELECT count(*) FROM sync.record") in ([(0,)], [(2,)])
+    assert rows_of(engine, "SELECT count(*) FROM sync.snapshot") == [(0,)]
+
+
 def test_given_a_newer_run_that_added_the_same_records_the_lost_lease_is_what_is_said(engine: Engine) -> None:
     scope = scope_of(engine)
     with engine.begin() as connection:
         lease = leases.take(connection, scope.lease, "a run", 60)
-    with snapshots.loading(engine, scope, "left") as loader:
+    with snapshots.loading(engine, scope, "left", lease=lease) as loader:
         loader.add(records(3))
         load(engine, scope, "left", records(3))
         with engine.begin() as connection:
             connection.execute(text("UPDATE sync.lease SET token = token + 1"))
 
         with pytest.raises(LeaseLost):
-            loader.finish(Sweep("me"), run_id="a run", lease=lease)
+            loader.finish(Sweep("me"), run_id="a run")
 
     assert rows_of(engine, "SELECT count(*) FROM sync.snapshot") == [(1,)]
 
