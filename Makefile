@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types format docs pictures bench worlds simulate mutants clean clean-data
+.PHONY: help install demo test test-all lint types format docs pictures bench worlds simulate mutants clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## run the whole thing on stand-ins of the external systems
 	@exec $(BIN)/sync-pipelines demo
 
-test: lint types ## lint, types, floors and all tests
+test: lint types ## lint, types, floors and the tests; checks that are alike for all pipelines run for one of them
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not long'
+
+test-all: lint types ## the same, with every check for every pipeline
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: install ## check style and format

@@ -1,7 +1,12 @@
-"""A real PostgreSQL for the tests: one embedded server per test process, one fresh database per test."""
+"""A real PostgreSQL for the tests: one embedded server per test process, one fresh database per test.
+
+A check that is the same for every pipeline runs for one of them in ``make test``, and for all in ``make test-all``.
+"""
 
 from __future__ import annotations
 
+import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -10,9 +15,37 @@ from sqlalchemy import Engine
 from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer, ensure_running, stop
 from sync_pipelines.store.migrations import migrate
+from sync_pipelines_tests.conformance.registry import REGISTERED
 from sync_pipelines_tests.databases import fresh_database
 
 _TEMPLATE = "migrated"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the pipelines take turns: of the same check for several of them, mark all but one as ``long``.
+
+    Whose turn it is depends on the check's name alone, so that every pipeline gets its share, always the same.
+    """
+    alike: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if (pipeline := _pipeline_of(item)) is not None:
+            alike[item.nodeid.replace(pipeline, "*")].append(item)
+    for check, ones in alike.items():
+        turn = zlib.crc32(check.encode()) % len(ones)
+        for place, item in enumerate(ones):
+            if place != turn:
+                item.add_marker(pytest.mark.long)
+
+
+def _pipeline_of(item: pytest.Item) -> str | None:
+    """Return the name of the registered pipeline that a test is run for."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    for value in parameters.values():
+        registration = getattr(value, "registration", value)
+        if registration in REGISTERED:
+            return registration.name
+    return None
 
 
 @pytest.fixture(scope="session")
