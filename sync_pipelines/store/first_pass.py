@@ -35,7 +35,7 @@ class FirstPass(Batches[bytes]):
         self._placed = 0
         name = side.encode()
         self._head = Struct(f">hiii{len(name)}siq").pack(11, 4, scope.id, len(name), name, 8, snapshot_id)
-        self._scope, self._side = scope, side
+        self._scope, self._side, self._snapshot_id = scope, side, snapshot_id
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in: their rows of ``sync.record``."""
@@ -76,16 +76,18 @@ class FirstPass(Batches[bytes]):
             with self._connection.begin_nested():
                 self._copy(f"sync.record ({_COLUMNS})", self._head, rows.values())
         except psycopg.errors.UniqueViolation:
-            # A key of an earlier batch comes again: its last row counts.
+            # A key of an earlier batch comes again, and its last row counts; or a run that has lost its lease was here.
             self._placed -= self._remove(list(rows))
             self._copy(f"sync.record ({_COLUMNS})", self._head, rows.values())
         self._placed += len(rows)
 
     def _remove(self, keys: list[bytes]) -> int:
-        return self._connection.execute(
+        """Remove records, and return how many of them this pass had placed."""
+        removed = self._connection.execute(
             text(
                 "DELETE FROM sync.record WHERE scope_id = :scope_id AND side = :side "
-                "AND key = ANY (CAST(:keys AS text[]))"
+                "AND key = ANY (CAST(:keys AS text[])) RETURNING snapshot_id"
             ),
             {"scope_id": self._scope.id, "side": self._side, "keys": [key.decode() for key in keys]},
-        ).rowcount
+        )
+        return sum(row.snapshot_id == self._snapshot_id for row in removed)

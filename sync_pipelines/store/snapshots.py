@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
@@ -96,7 +97,7 @@ class SnapshotLoader:
             with self._connection.begin():
                 snapshot = self._merge(sweep, run_id, keys)
                 self._fence()
-        except IntegrityError:
+        except (IntegrityError, UniqueViolation):
             # Somebody else added a record of ours. Most likely it was the run that has the lease now.
             with self._connection.begin():
                 self._fence()

@@ -24,8 +24,9 @@ from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.statements import statement
 from sync_pipelines.store.storable import StoredRecord, stored
 
-BATCH = 50000
-"""Records that travel together: enough to make round trips cheap; two batches are held in memory."""
+BATCH = 20_000
+"""Records that travel together; two batches are held in memory. Each answer of PostgreSQL makes the writing thread wait
+for the interpreter, which the other one keeps busy: small batches wait more than they write."""
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": signature, flags, length of the extension;
 # then rows, each the number of its fields and every field after its length; then the trailer.
