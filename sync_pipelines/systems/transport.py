@@ -41,6 +41,7 @@ MAX_REDIRECTS = 3
 LONGEST_WAIT = 60.0
 """Seconds a read waits for a rate limit by itself; a longer wait is the caller's to plan."""
 
+_NO_SEGMENT = re.compile(r"[/\\\x00-\x1f\x7f]")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PASSING_STATUSES = frozenset({502, 503, 504})
 _REDIRECTS = frozenset({300, 301, 302, 303, 305, 307, 308})
@@ -82,7 +83,7 @@ def segment(value: str) -> str:
         ValueError: the value is empty, ``.``, ``..`` or contains a slash or a control character: it would address
             another object than the one meant.
     """
-    if value in ("", ".", "..") or any(char in "/\\" or ord(char) < 32 or ord(char) == 127 for char in value):
+    if value in ("", ".", "..") or _NO_SEGMENT.search(value):
         raise ValueError(f"{value!r} cannot be one segment of a path")
     return quote(value, safe="")
 
@@ -170,9 +171,12 @@ class Transport:
         *,
         params: Any = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         write: bool | None = None,
         operation: str | None = None,
+        follow: bool = True,
     ) -> httpx.Response:
         """Send a request and return the whole answer, whatever its status except a redirect and 429.
 
@@ -183,8 +187,11 @@ class Transport:
             path: below the base URL; its segments are safe already, see :func:`segment`.
             params: query as httpx takes it: a mapping, or pairs where a name repeats.
             json: body.
+            form: body as an HTML form has it, instead of ``json``.
+            content: body as it is, instead of ``json``; its type is told in ``headers``.
             write: whether the request can change something; by default every method but GET, HEAD and OPTIONS.
             operation: what errors call the request; by default method and path.
+            follow: whether a read follows redirects; without it the redirect itself is the answer.
 
         Raises:
             PeerError: transient (nothing happened), ambiguous (a write whose outcome is unknown), rate limited, or
@@ -193,7 +200,7 @@ class Transport:
         """
         is_write = method not in _SAFE_METHODS if write is None else write
         operation = operation or f"{method} {path.partition('?')[0]}"
-        request = self._build(operation, method, path, params, json, headers)
+        request = self._build(operation, method, path, headers, params=params, json=json, data=form, content=content)
         attempt = 0
         while True:
             attempt += 1
@@ -204,7 +211,7 @@ class Transport:
                 if is_write:
                     # The wait for a turn, or a stop of the whole process, may have outlasted the lease.
                     check_fence()
-                outcome = await self._exchange(operation, request, is_write)
+                outcome = await self._exchange(operation, request, is_write, follow)
                 await self._report(outcome)
             delay = None if is_write or attempt >= READ_ATTEMPTS else self._delay(outcome, attempt)
             if delay is None:
@@ -239,20 +246,22 @@ class Transport:
         )
 
     def _build(
-        self, operation: str, method: str, path: str, params: Any, json: Any, headers: Mapping[str, str] | None
+        self, operation: str, method: str, path: str, headers: Mapping[str, str] | None, **parts: Any
     ) -> httpx.Request:
         if any(part in (".", "..") for part in path.partition("?")[0].split("/")):
             raise ValueError(f"path with dot segments: {path!r}")
         url = f"{self._base}/{path.lstrip('/')}" if path else str(self._base)
         try:
-            return self._connections.build(method, url, params=params, json=json, headers=headers)
+            return self._connections.build(method, url, headers=headers, **parts)
         except (ValueError, httpx.InvalidURL) as error:
             # For instance text with half a surrogate pair: it has no UTF-8 form.
             raise self.error(
                 FailureKind.PERMANENT, f"the request cannot be encoded: {error}", operation=operation
             ) from None
 
-    async def _exchange(self, operation: str, request: httpx.Request, is_write: bool) -> httpx.Response | PeerError:
+    async def _exchange(
+        self, operation: str, request: httpx.Request, is_write: bool, follow: bool
+    ) -> httpx.Response | PeerError:
         for _ in range(MAX_REDIRECTS + 1):
             outcome = await self._send(operation, request, is_write)
             if isinstance(outcome, PeerError):
@@ -260,12 +269,12 @@ class Transport:
             if outcome.status_code == 429:
                 self.stats.rate_limited += 1
                 return self.error(FailureKind.RATE_LIMITED, "too many requests", outcome, operation=operation)
-            if outcome.status_code not in _REDIRECTS:
+            if outcome.status_code not in _REDIRECTS or (not follow and not is_write):
                 return outcome
-            follow = self._redirected(operation, request, outcome, is_write)
-            if isinstance(follow, PeerError):
-                return follow
-            request = follow
+            target = self._redirected(operation, request, outcome, is_write)
+            if isinstance(target, PeerError):
+                return target
+            request = target
         return self.error(FailureKind.PERMANENT, f"more than {MAX_REDIRECTS} redirects", operation=operation)
 
     async def _send(self, operation: str, request: httpx.Request, is_write: bool) -> httpx.Response | PeerError:

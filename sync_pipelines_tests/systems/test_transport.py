@@ -237,6 +237,31 @@ def test_a_read_follows_a_redirect_on_the_same_origin_with_its_credentials() -> 
     assert all(b"Authorization: Token abc" in request for request in meeting.peer.requests)
 
 
+def test_a_redirect_is_the_answer_of_a_read_that_does_not_follow() -> None:
+    meeting = Meeting()
+    moved = answer(302, b"", {"Location": "http://elsewhere.test/tasks/7"})
+    response = meeting.talk([moved], lambda transport: transport.request("GET", "/things/", follow=False))
+    assert (response.status_code, response.headers["Location"]) == (302, "http://elsewhere.test/tasks/7")
+    assert len(meeting.peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_write_is_never_answered_with_a_redirect(status: int) -> None:
+    meeting = Meeting()
+    moved = answer(status, b"", {"Location": "/other/"})
+    with pytest.raises(PeerError) as caught:
+        meeting.talk([moved], lambda transport: transport.request("POST", "/things/", follow=False))
+    assert caught.value.kind is FailureKind.PERMANENT
+
+
+def test_a_form_is_sent_as_one() -> None:
+    meeting = Meeting()
+    meeting.talk([GOOD], lambda transport: transport.request("POST", "/form", form={"name": "a b&ü"}, write=False))
+    [request] = meeting.peer.requests
+    assert request.endswith(b"\r\n\r\nname=a+b%26%C3%BC")
+    assert b"application/x-www-form-urlencoded" in request
+
+
 def test_a_read_is_redirected_three_times_at_most() -> None:
     meeting = Meeting()
     error = meeting.failure([answer(302, "", {"Location": "/things/"})], "GET")
