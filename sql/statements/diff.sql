@@ -3,6 +3,9 @@
 --   :scope_id   the scope
 --   :keys       natural keys to look at, NULL = all
 --   :force      also return linked records whose two sides differ although neither moved
+--   :untracked  also return retired records whose source is still gone, and give what is on the right only the key by
+--               which it is known when it is retired: its natural key
+--   :renames    also say of linked records that are gone on the left whether their natural key is claimed there
 -- Each side is merged with the base along an index that carries the fingerprints: primary keys of sync.record and
 -- sync.base, base_right_key (ORDER BY ... OFFSET 0: for a full join the planner would sort them again). What then
 -- stands out is looked up one by one (LATERAL ... OFFSET 0 keeps it so): the planner cannot know that it is little, and
@@ -44,7 +47,7 @@ WITH on_left AS MATERIALIZED (
        AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])))
 ), linked AS (
     SELECT b.left_key AS key, b.natural_key, l.key AS left_key, r.key AS right_key, b.right_key AS linked_key,
-           true AS has_base, 1::bigint AS lefts, 1::bigint AS rights
+           true AS has_base, b.retired_at IS NOT NULL AS retired, 1::bigint AS lefts, 1::bigint AS rights
       FROM suspect
      CROSS JOIN LATERAL (
            SELECT left_key, right_key, natural_key, left_fingerprint, right_fingerprint, retired_at FROM sync.base
@@ -58,7 +61,7 @@ WITH on_left AS MATERIALIZED (
             WHERE scope_id = :scope_id AND side = 'right' AND key = b.right_key OFFSET 0) r ON true
      WHERE CASE
              WHEN l.key IS NULL AND r.key IS NULL THEN true
-             WHEN l.key IS NULL THEN b.retired_at IS NULL
+             WHEN l.key IS NULL THEN :untracked OR b.retired_at IS NULL
              WHEN r.key IS NULL THEN true
              ELSE l.fingerprint <> b.left_fingerprint OR r.fingerprint <> b.right_fingerprint
                   OR (:force AND l.fingerprint <> r.fingerprint)
@@ -80,8 +83,9 @@ WITH on_left AS MATERIALIZED (
      GROUP BY r.natural_key, CASE r.natural_key WHEN '' THEN r.key END
 ), loose AS (
     -- A loose record beside a linked one of the same natural key is a duplicate, on whichever side it is.
-    SELECT coalesce(ll.key, lr.key) AS key, coalesce(natural_key, '') AS natural_key,
-           ll.key AS left_key, lr.key AS right_key, NULL AS linked_key, false AS has_base,
+    SELECT coalesce(ll.key, CASE WHEN :untracked THEN natural_key END, lr.key) AS key,
+           coalesce(natural_key, '') AS natural_key,
+           ll.key AS left_key, lr.key AS right_key, NULL AS linked_key, false AS has_base, false AS retired,
            CASE WHEN ll.key IS NULL THEN 0 ELSE ll.n + taken.n END AS lefts,
            CASE WHEN lr.key IS NULL THEN 0 ELSE lr.n + taken.n END AS rights
       FROM loose_left ll
@@ -92,7 +96,7 @@ WITH on_left AS MATERIALIZED (
 ), candidate AS (
     SELECT * FROM linked UNION ALL SELECT * FROM loose
 )
-SELECT c.key, c.natural_key, c.left_key, c.right_key, c.linked_key, c.has_base, c.lefts, c.rights,
+SELECT c.key, c.natural_key, c.left_key, c.right_key, c.linked_key, c.has_base, c.retired, c.lefts, c.rights,
        lf.content AS left_content, lf.withheld AS left_withheld, lf.invalid AS left_invalid,
        rf.content AS right_content, rf.withheld AS right_withheld, rf.invalid AS right_invalid,
        bf.left_content AS base_left, bf.right_content AS base_right,
@@ -104,7 +108,18 @@ SELECT c.key, c.natural_key, c.left_key, c.right_key, c.linked_key, c.has_base, 
        CASE WHEN c.left_key IS NOT NULL AND c.right_key IS NULL AND c.natural_key <> '' THEN (
            SELECT min(r.key) FROM sync.record r JOIN sync.base b ON b.scope_id = r.scope_id AND b.right_key = r.key
             WHERE r.scope_id = :scope_id AND r.side = 'right' AND r.natural_key = c.natural_key AND b.left_key <> c.key
-       ) END AS claimed_by
+       ) END AS claimed_by,
+       -- A natural key that is another record's key on the left cannot stand for what is on the right only.
+       CASE WHEN :untracked AND c.left_key IS NULL AND NOT c.has_base THEN
+           EXISTS (SELECT FROM sync.record l WHERE l.scope_id = :scope_id AND l.side = 'left' AND l.key = c.natural_key)
+           OR EXISTS (SELECT FROM sync.base b WHERE b.scope_id = :scope_id AND b.left_key = c.natural_key)
+           ELSE false
+       END AS key_taken,
+       CASE WHEN :renames AND c.left_key IS NULL AND c.has_base AND c.natural_key <> '' THEN
+           EXISTS (SELECT FROM sync.record l
+                    WHERE l.scope_id = :scope_id AND l.side = 'left' AND l.natural_key = c.natural_key)
+           ELSE false
+       END AS renamed
   FROM (SELECT * FROM candidate ORDER BY key, has_base DESC OFFSET 0) c
   LEFT JOIN LATERAL (SELECT content, withheld, invalid FROM sync.record
                       WHERE scope_id = :scope_id AND side = 'left' AND key = c.left_key OFFSET 0) lf ON true

@@ -7,10 +7,10 @@
 -- Indexes: effect_unsettled, primary keys of sync.plan_change and sync.record, record_natural_key.
 SELECT DISTINCT ON (e.key)
        e.id AS effect_id, e.run_id, e.attempt, e.quiet_until <= clock_timestamp() AS quiet_over,
-       c.plan_id, c.action, c.key, c.natural_key, c.right_key, c.before, c.after, c.fields, c.reason, c.adopts,
+       c.plan_id, c.key AS planned_key, c.action, e.key, c.natural_key, c.right_key, c.before, c.after, c.fields, c.reason, c.adopts,
        c.destructive, c.blocked, shown.key AS shown_key, shown.content AS shown
   FROM sync.effect e
-  JOIN sync.plan_change c ON c.plan_id = e.plan_id AND c.key = e.key
+  JOIN sync.plan_change c ON c.plan_id = e.plan_id AND c.key = coalesce(e.planned_key, e.key)
   LEFT JOIN LATERAL (
     SELECT min(r.key) AS key, (array_agg(r.content))[1] AS content
       FROM sync.record r

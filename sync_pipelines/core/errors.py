@@ -78,6 +78,10 @@ class ConfigurationError(SyncError):
     """Settings or the connections file are wrong. The message names the place, the cause and the mend."""
 
 
+class SelectsNothing(ConfigurationError):
+    """What an operator named stands for no record of a connection; it may for one of another."""
+
+
 class LeaseHeld(SyncError):
     """Another run works on the same scope."""
 

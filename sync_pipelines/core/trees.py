@@ -32,7 +32,7 @@ class Verdict(StrEnum):
     RETIRE = "retire"
     """Gone at the source: retire right, by policy."""
     ORPHAN = "orphan"
-    """Untracked on the right: reported, never touched."""
+    """Untracked on the right: reported, and touched only where the pair has a policy for it."""
     FORGET = "forget"
     """Both gone: drop the link."""
 

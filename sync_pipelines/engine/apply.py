@@ -11,10 +11,8 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -89,11 +87,11 @@ async def apply(run: Run, plan: StoredPlan) -> Applied:
     started = time.monotonic()
     with run.stop.finishing():
         planned = await in_thread(_begin, run, plan)
-        applied, halt = Applied(planned=len(planned)), asyncio.Event()
+        applied, halt = Applied(planned=planned), asyncio.Event()
         async with journaling(run.engine, run.lease) as journal:
-            await _link(run, journal, plan, [change for change in planned if not change.action.writes], applied)
+            await _link(run, journal, plan, _Planned(journal, plan, writes=False), applied)
             steps = Steps(run, journal, plan)
-            queue = _Queue(steps, [change for change in planned if change.action.writes])
+            queue = _Queue(steps, _Planned(journal, plan, writes=True))
             refused: list[PeerError] = []
             await together(*(_work(run, steps, queue, applied, halt, refused) for _ in range(run.pair.in_flight)))
             left = applied.planned - sum(applied.outcomes.values())
@@ -112,12 +110,35 @@ async def apply(run: Run, plan: StoredPlan) -> Applied:
     return applied
 
 
-def _begin(run: Run, plan: StoredPlan) -> list[Change]:
+def _begin(run: Run, plan: StoredPlan) -> int:
     with run.engine.begin() as connection:
         leases.fence(connection, run.lease)
         plans.begin(connection, plan.id)
         recover(connection, run)
-        return list(plans.changes(connection, plan.id, state="planned"))
+        return plans.count_changes(connection, plan.id, "planned")
+
+
+class _Planned:
+    """The changes to carry out, in their order, read a few at a time: all of them may be too many for the memory."""
+
+    def __init__(self, journal: Journal, plan: StoredPlan, *, writes: bool) -> None:
+        self._journal = journal
+        self._plan = plan
+        self._actions = [action for action in Action if action.writes is writes]
+        self._last: str | None = None
+
+    async def next(self, count: int) -> list[Change]:
+        """Return so many more, fewer at the end."""
+        found = await self._journal.write(partial(self._read, count))
+        if found:
+            self._last = found[-1].key
+        return found
+
+    def _read(self, count: int, connection: Connection) -> list[Change]:
+        rows = plans.changes(
+            connection, self._plan.id, state="planned", limit=count, after=self._last, actions=self._actions
+        )
+        return list(rows)
 
 
 class _Queue:
@@ -126,17 +147,17 @@ class _Queue:
     Read ahead is as good as read at the last moment: while the lease is ours nobody else moves it.
     """
 
-    def __init__(self, steps: Steps, changes: Iterable[Change]) -> None:
+    def __init__(self, steps: Steps, planned: _Planned) -> None:
         self._steps = steps
-        self._rest = iter(changes)
+        self._planned = planned
         self._ready: deque[tuple[Change, Standing]] = deque()
         self._reading = asyncio.Lock()
 
     async def take(self) -> tuple[Change, Standing] | None:
         """Return the next change, ``None`` when there is none left."""
         async with self._reading:
-            if not self._ready and (batch := list(islice(self._rest, READ_AHEAD))):
-                found = await self._steps.standings([change.key for change in batch])
+            if not self._ready and (batch := await self._planned.next(READ_AHEAD)):
+                found = await self._steps.standings(batch)
                 self._ready.extend((change, found[change.key]) for change in batch)
             return self._ready.popleft() if self._ready else None
 
@@ -159,9 +180,8 @@ async def _work(
             halt.set()
 
 
-async def _link(run: Run, journal: Journal, plan: StoredPlan, changes: list[Change], applied: Applied) -> None:
-    rest = iter(changes)
-    while not run.stop.asked and (batch := list(islice(rest, LINK_BATCH))):
+async def _link(run: Run, journal: Journal, plan: StoredPlan, planned: _Planned, applied: Applied) -> None:
+    while not run.stop.asked and (batch := await planned.next(LINK_BATCH)):
         await look_before_forgetting(run, journal, plan, batch)
         outcomes = await journal.write(partial(settle_links, run, plan, batch))
         for change, result in zip(batch, outcomes, strict=True):

@@ -15,7 +15,7 @@ from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.ledger import Attempt
-from sync_pipelines.engine.settle import Settlement, agreement, moved_meanwhile, retirement
+from sync_pipelines.engine.settle import Settlement, agreement, moved_meanwhile, retirement, surely_retired
 from sync_pipelines.engine.steps import Done, Intent, Outcome, Seen, Steps
 from sync_pipelines.store.attempts import Standing
 from sync_pipelines.store.storable import storable, storable_text
@@ -313,9 +313,21 @@ async def _write(work: _Work, current: Record, after: Content, fields: Sequence[
 
 async def _retire(work: _Work, current: Record | None) -> str:
     assert current is not None
-    check_fence()
-    await work.run.pair.right.retire(current)
+    failure: PeerError | None = None
+    try:
+        check_fence()
+        await work.run.pair.right.retire(current)
+    except PeerError as error:
+        if stops_the_run(error) or not work.run.pair.minds_untracked:
+            raise
+        failure = error
     observed = await _read(work, current.key)
+    if (
+        failure is not None
+        and observed is not None
+        and not surely_retired(work.run.pair, work.change, observed.content)
+    ):
+        raise failure
     if observed is not None and not work.run.pair.retired(observed.content):
         work.seen = Seen(current.key, observed)
         raise PeerError(
@@ -325,7 +337,7 @@ async def _retire(work: _Work, current: Record | None) -> str:
             key=work.change.key,
         )
     observed = observed or current
-    await _settle(work, observed, retirement(work.change, observed.content))
+    await _settle(work, observed, retirement(work.change, observed.content, linked=work.standing.linked))
     return work.change.reason
 
 

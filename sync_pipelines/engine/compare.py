@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,11 +14,12 @@ from sync_pipelines.core.guard import GuardFacts, judge
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash
 from sync_pipelines.engine import ledger
+from sync_pipelines.engine.asking import Asking
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.decide import Agreed, Decision, Found, LeftAlone, Planned, Sight, Undecided, decide
 from sync_pipelines.engine.recovery import close_rest, settle_found
 from sync_pipelines.engine.settle import recover
-from sync_pipelines.store import base, findings, leases, metrics, plans, snapshots, states
+from sync_pipelines.store import base, findings, leases, metrics, plans, renames, snapshots, states, unlinked
 from sync_pipelines.store.base import NewLink
 from sync_pipelines.store.findings import ORPHAN, Finding
 from sync_pipelines.store.plans import StoredPlan
@@ -46,7 +47,12 @@ class _Outcome:
 
 @dataclass
 class _Batch:
-    """What came out of some decisions beside the changes themselves."""
+    """What came out of some decisions beside the changes themselves.
+
+    Attributes:
+        untracked: records (natural key, reason) without a link that are to be retired.
+        left: records (natural key, reason) without a link that are not to be retired any more.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     drifted: list[tuple[str, str]] = field(default_factory=list)
@@ -54,12 +60,16 @@ class _Batch:
     agreed: list[Agreed] = field(default_factory=list)
     at_rest: list[str] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
+    untracked: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
 
 
 def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False) -> StoredPlan:
     """Plan the smallest set of changes for the newest snapshots of the scope.
 
     Everything happens in one transaction: the plan, its verdict, the life cycle of the records, and the findings.
+    Changes that need a person are kept in a held plan of their own; the next comparison takes them over once that is
+    approved, if nobody did them yet.
 
     Arguments:
         keys: natural keys of a selective plan, ``None`` for the whole scope.
@@ -76,25 +86,49 @@ def compare(run: Run, keys: Sequence[str] | None = None, *, force: bool = False)
             made = base.accept_map(connection, run.scope, run.pair.known_links)
             if made:
                 run.log.info("%s: %d links taken from the manual map", run.pair.full_name, made)
+        if run.pair.renames and left.complete:
+            for old, new in renames.follow(connection, run.scope).items():
+                run.log.info("%s: %s is %s at the source now; what is known follows", run.pair.full_name, old, new)
         states.introduce(connection, run.scope)
         interrupted = settle_found(connection, run, right, keys)
+        asking = Asking(connection, run, left, right, keys)
         plan_id = plans.open_plan(
             connection, run.scope, run_id=run.run_id, left_snapshot=left.id, right_snapshot=right.id, keys=keys
         )
         sight = _sight(left, right, selective=keys is not None)
-        outcome, hash_ = _decide_all(connection, run, plan_id, keys, sight, force=force)
+        outcome, digest = _decide_all(connection, run, plan_id, keys, sight, asking, force=force)
+        verdict, besides = (
+            judge(run.pair.guard, _facts(connection, run, counts, left, right))
+            for counts in (outcome.counts, asking.counts)
+        )
+        waiting = asking.close(besides.reasons)
+        if waiting is not None and waiting.state == "approved":
+            _take_over(connection, run, waiting, plan_id, outcome, digest)
+            waiting = None
         _conclude(connection, run, plan_id, outcome, keys, sight)
-        close_rest(connection, run, interrupted, plan_id)
-        verdict = judge(run.pair.guard, _facts(connection, run, outcome.counts, left, right))
-        if sight.complete and outcome.counts.nothing_to_do:
+        close_rest(connection, run, interrupted, [plan_id, *([waiting.id] if waiting else [])])
+        if sight.complete and outcome.counts.nothing_to_do and waiting is None:
             # A strange snapshot that changes nothing has proved harmless; the next ones are measured by it.
             snapshots.seal_snapshots(connection, [left.id, right.id])
         plan = plans.close_plan(
-            connection, run.scope, plan_id, hash_=hash_, counts=outcome.counts, held_reasons=verdict.reasons
+            connection,
+            run.scope,
+            plan_id,
+            hash_=digest.hex,
+            counts=outcome.counts,
+            held_reasons=verdict.reasons,
+            beside=waiting.id if waiting else None,
         )
         # Last, because the lease cannot be renewed while a transaction holds it.
         leases.fence(connection, run.lease)
     _tell(run, plan, outcome)
+    if waiting is not None:
+        run.log.warning(
+            "%s: plan %s waits for an approval, and the others go on without it: %s",
+            run.pair.full_name,
+            waiting.hash[:12],
+            "; ".join(waiting.held_reasons),
+        )
     return plan
 
 
@@ -110,20 +144,56 @@ def _sight(left: Snapshot, right: Snapshot, *, selective: bool) -> Sight:
 
 
 def _decide_all(
-    connection: Connection, run: Run, plan_id: int, keys: Sequence[str] | None, sight: Sight, *, force: bool
-) -> tuple[_Outcome, str]:
+    connection: Connection,
+    run: Run,
+    plan_id: int,
+    keys: Sequence[str] | None,
+    sight: Sight,
+    asking: Asking,
+    *,
+    force: bool,
+) -> tuple[_Outcome, PlanHash]:
     outcome, digest = _Outcome(), PlanHash(run.pair.name, run.pair.scope)
     decisions = _decisions(connection, run, keys, sight, force=force)
     while some := list(islice(decisions, BATCH)):
         batch = _Batch()
         changes = [change for decision in some if (change := _sort(decision, outcome, batch)) is not None]
+        if asked := asking.take(changes):
+            changes = [change for change in changes if change.key not in asked]
+            _let_wait(asked, outcome, batch)
         for change in changes:
             digest.add(change)
             outcome.counts.add(change, state_field=run.pair.state_field)
         if changes:
             plans.add_changes(connection, plan_id, changes)
         outcome.drifted += _note(connection, run, batch)
-    return outcome, digest.hex
+    return outcome, digest
+
+
+def _let_wait(asked: Mapping[str, str], outcome: _Outcome, batch: _Batch) -> None:
+    why = {key: f"waits for an approval: {reason}" for key, reason in asked.items()}
+    outcome.undecided += why
+    outcome.counts.withheld += len(why)
+    batch.at_rest += why
+    batch.untracked = [(key, why.get(key, reason)) for key, reason in batch.untracked]
+    untracked = {key for key, _ in batch.untracked}
+    batch.explained += [(key, reason) for key, reason in why.items() if key not in untracked]
+
+
+def _take_over(
+    connection: Connection, run: Run, approved: StoredPlan, plan_id: int, outcome: _Outcome, digest: PlanHash
+) -> None:
+    for change in plans.changes(connection, approved.id):
+        digest.add(change)
+        outcome.counts.add(change, state_field=run.pair.state_field)
+    outcome.counts.withheld -= approved.changes
+    plans.take_over(connection, approved, plan_id)
+    run.log.info(
+        "%s: plan %s was approved by %s; what it does is part of this plan",
+        run.pair.full_name,
+        approved.hash[:12],
+        approved.approved_by,
+    )
 
 
 def _decisions(
@@ -132,7 +202,13 @@ def _decisions(
     # A cursor of its own: the changes are stored over the same connection while the rows are still coming.
     rows = connection.execute(
         text(statement("diff")),
-        {"scope_id": run.scope.id, "keys": None if keys is None else list(keys), "force": force},
+        {
+            "scope_id": run.scope.id,
+            "keys": None if keys is None else list(keys),
+            "force": force,
+            "untracked": run.pair.minds_untracked,
+            "renames": run.pair.renames,
+        },
         execution_options={"yield_per": BATCH},
     )
     # The database's clock, by which retries and quiet times were set.
@@ -144,8 +220,10 @@ def _decisions(
 
 def _sort(decision: Decision, outcome: _Outcome, batch: _Batch) -> Change | None:
     match decision:
-        case Planned(change, drift):
+        case Planned(change, drift, untracked):
             outcome.counts.drifted += drift
+            if untracked:
+                batch.untracked.append((change.key, change.reason))
             if change.action is not Action.CREATE or drift:
                 batch.drifted.append((change.key, change.reason))
             return change
@@ -162,8 +240,10 @@ def _sort(decision: Decision, outcome: _Outcome, batch: _Batch) -> Change | None
         case Undecided(key):
             outcome.undecided.append(key)
             batch.at_rest.append(key)
-        case Found(key, finding):
+        case Found(key, finding, left):
             batch.findings.append(finding)
+            if left is not None:
+                batch.left.append((left, finding.detail))
             if key is not None:
                 outcome.undecided.append(key)
                 batch.at_rest.append(key)
@@ -190,8 +270,10 @@ def _note(connection: Connection, run: Run, batch: _Batch) -> int:
             _bury(connection, run, item)
     if batch.at_rest:
         states.unschedule(connection, run.scope, batch.at_rest)
+    unlinked.introduce(connection, run.scope, batch.untracked)
+    unlinked.leave(connection, run.scope, batch.left)
     newly = states.mark_drifted(connection, run.scope, batch.drifted)
-    states.explain(connection, run.scope, batch.explained)
+    states.explain(connection, run.scope, batch.explained + batch.untracked)
     findings.note_findings(connection, run.scope, batch.findings)
     return newly
 
@@ -201,7 +283,9 @@ def _conclude(
 ) -> None:
     """Draw the conclusions that need all decisions."""
     states.mark_agreed(connection, run.scope, plan_id, outcome.undecided, keys)
-    states.settle_gone(connection, run.scope)
+    if run.pair.minds_untracked:
+        unlinked.settle_returned(connection, run.scope)
+    unlinked.settle_gone(connection, run.scope, untracked=run.pair.minds_untracked)
     findings.drop_findings(connection, run.scope, keys=keys, orphans=sight.sealed)
     for key in states.resolve_letters(connection, run.scope):
         run.log.info("%s: the dead letter of %s is resolved: both sides agree again", run.pair.full_name, key)

@@ -19,10 +19,16 @@ from sync_pipelines.store.findings import ORPHAN, Finding
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A change to make. ``drift`` when something moved away from an earlier agreement on the right."""
+    """A change to make.
+
+    Attributes:
+        drift: something moved away from an earlier agreement on the right.
+        untracked: the record was never linked, and goes by its natural key.
+    """
 
     change: Change
     drift: bool
+    untracked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,16 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something only a person can settle; ``key`` is that of the left record concerned, if there is one."""
+    """Something only a person can settle.
+
+    Attributes:
+        key: key of the left record concerned, if there is one.
+        left: natural key of an untracked record that was to be retired and is left alone now.
+    """
 
     key: str | None
     finding: Finding
+    left: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,12 @@ class Undecided:
     key: str
 
 
-Decision = Planned | Agreed | LeftAlone | Found | Undecided
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """Retired, and nothing more is to be done to it."""
+
+
+Decision = Planned | Agreed | LeftAlone | Found | Undecided | AtRest
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,13 @@ def decide(row: Row[Any], pair: Pair, sight: Sight, *, now: datetime, force: boo
     verdict = PRESENCE[row.left_key is not None, row.right_key is not None, row.has_base]
     if conflict := _conflict(row):
         return Found(row.key if row.has_base or row.left_key is not None else None, conflict)
+    if row.renamed:
+        # Where the link did not follow, more than one claims the natural key, and is reported as a duplicate.
+        return Undecided(row.key)
+    untracked = row.left_key is None and row.right_key is not None and (row.retired or not row.has_base)
+    reason = pair.untracked(row.right_content) if untracked and pair.retires else None
+    if untracked and (reason is None or row.key_taken or not row.natural_key):
+        return AtRest() if row.retired else _orphan(row, pair, sight)
     if left_alone := _left_alone(row, now):
         return left_alone
     match verdict:
@@ -103,20 +127,28 @@ def decide(row: Row[Any], pair: Pair, sight: Sight, *, now: datetime, force: boo
         case Verdict.ADOPT | Verdict.UPDATE:
             return _merge(row, pair, force=force)
         case Verdict.RETIRE if sight.complete and not sight.selective:
-            return _retire(row) if pair.retires else _orphan(row, sight)
+            return _retire(row, reason or "gone at the source") if pair.retires else _orphan(row, pair, sight)
+        case Verdict.ORPHAN if sight.complete and not sight.selective and reason is not None:
+            return _retire(row, reason)
         case Verdict.FORGET if sight.complete and not sight.selective:
             return _forget(row)
-        case Verdict.ORPHAN:
-            return _orphan(row, sight)
     return Undecided(row.key)
 
 
-def _orphan(row: Row[Any], sight: Sight) -> Found | Undecided:
+def _orphan(row: Row[Any], pair: Pair, sight: Sight) -> Found | Undecided:
     if not sight.sealed:
         return Undecided(row.key)
     why = "gone at the source; this connection retires nothing" if row.has_base else "exists at the target only"
-    finding = Finding(ORPHAN, row.right_key, row.natural_key, f"{why}; nothing is done to it")
-    return Found(row.key if row.has_base else None, finding)
+    finding = Finding(ORPHAN, row.right_key, row.natural_key, f"{why}; {_why_untouched(row, pair)}")
+    # Only where untracked records are retired does one of them have a state of its own.
+    left = row.natural_key if pair.minds_untracked and not row.has_base and not row.key_taken else None
+    return Found(row.key if row.has_base else None, finding, left or None)
+
+
+def _why_untouched(row: Row[Any], pair: Pair) -> str:
+    if row.key_taken:
+        return "its natural key is the key of another record at the source, so nothing is done to it"
+    return "nothing is to be done to it now" if pair.minds_untracked and pair.retires else "nothing is done to it"
 
 
 def _conflict(row: Row[Any]) -> Finding | None:
@@ -210,7 +242,7 @@ def _merge(row: Row[Any], pair: Pair, *, force: bool) -> Planned | Agreed | Left
     )
 
 
-def _retire(row: Row[Any]) -> Planned:
+def _retire(row: Row[Any], reason: str) -> Planned:
     change = Change(
         action=Action.RETIRE,
         key=row.key,
@@ -219,10 +251,10 @@ def _retire(row: Row[Any]) -> Planned:
         before=row.right_content,
         after=None,
         fields=(),
-        reason="gone at the source",
+        reason=reason,
         destructive=True,
     )
-    return Planned(change, drift=False)
+    return Planned(change, drift=False, untracked=not row.has_base)
 
 
 def _forget(row: Row[Any]) -> Planned:

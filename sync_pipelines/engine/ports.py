@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sync_pipelines.core.guard import GuardLimits
+from sync_pipelines.core.plan import Change
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.retry import RetryPolicy
 from sync_pipelines.core.seal import Sweep
@@ -76,6 +77,16 @@ def everything_creatable(content: Content) -> str | None:
     return None
 
 
+def nothing_untracked(content: Content) -> str | None:
+    """Leave alone whatever is at the target only."""
+    return None
+
+
+def nobody_asked(change: Change) -> str | None:
+    """Let every change through that the guard lets through."""
+    return None
+
+
 def nothing_destructive(before: Content | None, after: Content) -> bool:
     """Treat no update as destructive."""
     return False
@@ -102,11 +113,20 @@ class Pair:
         not_creatable: ``content -> reason`` for records that need no counterpart, else ``None``.
         destructive: ``(before, after) -> bool``: does this update retire or archive.
         retires: whether a record that is gone at the source is retired on the right, or only reported.
+        untracked: ``content -> reason`` why a record at the target has to be taken out of service (again), whose source
+            is not there: one that was never linked, or one that is linked and was retired before. ``None`` leaves it:
+            never linked it is reported as an orphan. It is asked by every full pass, so that a record may be retired
+            in several steps (orphaned, stale, removed).
+        approval: ``change -> reason`` why a person has to approve this change, whatever the guard's limits: it goes on
+            from "3 records", as in ``would be removed for good``. Such changes wait in a plan of their own. ``None``
+            asks nobody.
         quiet_seconds: how long a create whose reply was lost may still be running at the peer.
         in_flight: records written at the same time; never more than one request for one record.
         audit_names: names of key, right key and scope in audit entries, as the seed documents them.
         audit_scope: value of the scope in audit entries.
         metric_prefix: what the pair's metric names start with.
+        renames: whether a record of the source may turn up under another key. What is known of it then
+            follows the natural key, and nothing is retired whose natural key is still claimed at the source.
         known_links: links from a hand-made map, taken once for records not linked yet.
     """
 
@@ -126,12 +146,25 @@ class Pair:
     not_creatable: Callable[[Content], str | None] = everything_creatable
     destructive: Callable[[Content | None, Content], bool] = nothing_destructive
     retires: bool = True
+    untracked: Callable[[Content], str | None] = nothing_untracked
+    approval: Callable[[Change], str | None] = nobody_asked
     quiet_seconds: float = 60.0
     in_flight: int = 4
     audit_names: tuple[str, str, str] = ("key", "right_key", "scope")
     audit_scope: str = ""
     metric_prefix: str = "sync"
+    renames: bool = False
     known_links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def minds_untracked(self) -> bool:
+        """True when what is at the target only may be the pair's business."""
+        return self.untracked is not nothing_untracked
+
+    @property
+    def asks(self) -> bool:
+        """True when there may be changes that need a person."""
+        return self.approval is not nobody_asked
 
     @property
     def full_name(self) -> str:

@@ -24,13 +24,20 @@ from sync_pipelines.core.trees import same
 from sync_pipelines.engine import ledger
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.ledger import Attempt
-from sync_pipelines.engine.ports import Pair
-from sync_pipelines.engine.settle import Settlement, agreement, moved_meanwhile, named, settle
+from sync_pipelines.engine.settle import (
+    Settlement,
+    agreement,
+    moved_meanwhile,
+    named,
+    retirement,
+    settle,
+    surely_retired,
+)
 from sync_pipelines.engine.steps import Outcome
 from sync_pipelines.store import base, effects, plans, states
 from sync_pipelines.store.base import NewLink
 from sync_pipelines.store.effects import Unsettled
-from sync_pipelines.store.snapshots import Snapshot
+from sync_pipelines.store.snapshots import Snapshot, fingerprints
 
 _FINISHED_BY: Mapping[Action, frozenset[Action]] = {
     Action.CREATE: frozenset({Action.CREATE, Action.UPDATE, Action.ADOPT}),
@@ -66,7 +73,7 @@ def settle_found(connection: Connection, run: Run, right: Snapshot, keys: Sequen
         if effect.shown_key is not None and effect.change.action is Action.CREATE:
             effects.name_targets(connection, [(effect.id, effect.shown_key)])
             base.put_links(connection, run.scope, [_made(effect.change, effect.shown_key)])
-        settlement = _settlement(run.pair, effect)
+        settlement = _settlement(connection, run, effect)
         if settlement is None:
             rest.append(effect)
             continue
@@ -74,24 +81,26 @@ def settle_found(connection: Connection, run: Run, right: Snapshot, keys: Sequen
     return rest
 
 
-def close_rest(connection: Connection, run: Run, rest: Sequence[Unsettled], plan_id: int) -> None:
+def close_rest(connection: Connection, run: Run, rest: Sequence[Unsettled], plan_ids: Sequence[int]) -> None:
     """Close the interrupted writes that nobody is going to finish.
 
-    Call when the plan stands. One that may still be running at the peer stays open.
+    Call when the plans stand. One that may still be running at the peer stays open.
 
     Arguments:
         rest: as from :func:`settle_found`.
+        plan_ids: the plan that goes on, and the one that waits for a person.
     """
     for effect in rest:
-        planned = plans.find_change(connection, plan_id, effect.change.key)
-        if planned is not None and planned.action in _FINISHED_BY[effect.change.action]:
+        planned = (plans.find_change(connection, plan_id, effect.change.key) for plan_id in plan_ids)
+        if any(change is not None and change.action in _FINISHED_BY[effect.change.action] for change in planned):
             continue
         state = states.find_state(connection, run.scope, effect.change.key)
         if not effect.quiet_over or (state is not None and state.state is State.RETRYING):
             continue
         interrupted = effects.resolve(connection, run.scope, [effect.change.key])
         attempt = named(_attempt(effect), interrupted)
-        if effect.change.action is Action.CREATE and effect.shown_key is not None:
+        made = effect.change.action is Action.CREATE and effect.shown_key is not None
+        if made or (effect.change.action is Action.RETIRE and _is_gone(connection, run, effect.change)):
             ledger.succeeded(connection, run, attempt)
         elif effect.shown is not None and not _untouched(effect.change.before or {}, effect.shown):
             ledger.failed(connection, run, attempt, _TRACE)
@@ -101,7 +110,7 @@ def _settle(connection: Connection, run: Run, effect: Unsettled, settlement: Set
     assert effect.shown_key is not None
     effects.settle_all(connection, [(effect.id, effect.shown_key)])
     interrupted = settle(connection, run.scope, [settlement])
-    plans.mark_changes(connection, effect.plan_id, [effect.change.key], Outcome.APPLIED)
+    plans.mark_changes(connection, effect.plan_id, [effect.planned_key], Outcome.APPLIED)
     ledger.succeeded(connection, run, named(replace(_attempt(effect), interrupted_run=effect.run_id), interrupted))
     run.log.info(
         "%s: the %s of %s that run %s began is done",
@@ -112,13 +121,15 @@ def _settle(connection: Connection, run: Run, effect: Unsettled, settlement: Set
     )
 
 
-def _settlement(pair: Pair, effect: Unsettled) -> Settlement | None:
-    """Return what the interrupted write came to, ``None`` when the target does not show all of it.
-
-    What a retired record looks like only the target knows; retiring it again does no harm.
-    """
-    change, shown = effect.change, effect.shown
-    if effect.shown_key is None or shown is None or change.action not in (Action.CREATE, Action.UPDATE):
+def _settlement(connection: Connection, run: Run, effect: Unsettled) -> Settlement | None:
+    """Return what the interrupted write came to, ``None`` when the target does not show all of it."""
+    pair, change, shown = run.pair, effect.change, effect.shown
+    if effect.shown_key is None or shown is None:
+        return None
+    if change.action is Action.RETIRE:
+        linked = base.find_link(connection, run.scope, change.key) is not None
+        return retirement(change, shown, linked=linked) if surely_retired(pair, change, shown) else None
+    if change.action not in (Action.CREATE, Action.UPDATE):
         return None
     assert change.after is not None
     after = change.after
@@ -130,6 +141,11 @@ def _settlement(pair: Pair, effect: Unsettled) -> Settlement | None:
         return None
     moved = moved_meanwhile(pair, change, shown, change.fields) - blocked
     return agreement(pair, change, effect.shown_key, shown, blocked=blocked, moved=moved)
+
+
+def _is_gone(connection: Connection, run: Run, change: Change) -> bool:
+    """Say whether the newest snapshot of the target lacks the record that was to be retired."""
+    return change.right_key is not None and not fingerprints(connection, run.scope, "right", [change.right_key])
 
 
 def _made(change: Change, right_key: str) -> NewLink:

@@ -44,11 +44,14 @@ class Settlement:
     """What an attempt came to: the link as it is now, and where the record stands.
 
     Attributes:
+        key: key of the record.
+        link: ``None`` for a record that is not linked.
         reason: why the record is where it is.
         agreed: whether nothing is left over.
     """
 
-    link: NewLink
+    key: str
+    link: NewLink | None
     reason: str
     agreed: bool = True
 
@@ -85,7 +88,7 @@ def agreement(
     if moved:
         reasons.add(f"{', '.join(sorted(moved))} changed at the target while it was written")
     reason = "; ".join(sorted(reasons)) or f"{change.action}: {change.reason}"
-    return Settlement(link, reason, agreed=not open_fields)
+    return Settlement(change.key, link, reason, agreed=not open_fields)
 
 
 def moved_meanwhile(pair: Pair, change: Change, observed: Content, written: Collection[str]) -> set[str]:
@@ -104,31 +107,46 @@ def moved_meanwhile(pair: Pair, change: Change, observed: Content, written: Coll
     }
 
 
-def retirement(change: Change, observed: Content) -> Settlement:
-    """A retired record keeps its link, but no agreement: should the source come back, every field is written."""
+def retirement(change: Change, observed: Content, *, linked: bool) -> Settlement:
+    """A retired record keeps its link, but no agreement: should the source come back, every field is written.
+
+    Arguments:
+        linked: whether there is a link. One that was never linked gets none: its source will have a key of its own.
+    """
+    reason = f"retired: {change.reason}"
+    if not linked:
+        return Settlement(change.key, None, reason)
     assert change.right_key is not None
     link = NewLink(
         change.key, change.right_key, change.natural_key, {}, observed, linked_by="adopt", agreed=False, retired=True
     )
-    return Settlement(link, "retired: gone at the source")
+    return Settlement(change.key, link, reason)
+
+
+def surely_retired(pair: Pair, change: Change, shown: Content) -> bool:
+    """Say whether a retirement took place of which nobody knows what became of it.
+
+    What a retired record looks like only the target knows, and retiring it again does no harm; but where records are
+    retired in several steps, nobody does the one again that is done.
+    """
+    moved = not same(dict(change.before or {}), dict(shown))
+    return pair.minds_untracked and moved and pair.retired(shown) and pair.untracked(shown) is None
 
 
 def settle(connection: Connection, scope: Scope, settlements: Sequence[Settlement]) -> list[Interrupted]:
     """Write down what attempts came to, and close whatever was open about their records. Returns what was open."""
     if not settlements:
         return []
-    interrupted = effects.resolve(connection, scope, [settlement.link.left_key for settlement in settlements])
+    interrupted = effects.resolve(connection, scope, [settlement.key for settlement in settlements])
     execute(connection, *settling(connection, scope, settlements))
     return interrupted
 
 
 def settling(connection: Connection, scope: Scope, settlements: Sequence[Settlement]) -> list[Part]:
     """Write down what attempts came to, at least one, together with other statements."""
-    settled = [Settled(one.link.left_key, one.reason, one.agreed) for one in settlements]
-    return [
-        base.linking(scope, [settlement.link for settlement in settlements]),
-        states.settling(connection, scope, settled),
-    ]
+    settled = [Settled(one.key, one.reason, one.agreed) for one in settlements]
+    links = [one.link for one in settlements if one.link is not None]
+    return [*([base.linking(scope, links)] if links else []), states.settling(connection, scope, settled)]
 
 
 def named(attempt: Attempt, interrupted: Sequence[Interrupted]) -> Attempt:

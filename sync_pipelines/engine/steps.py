@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection
 
 from sync_pipelines.core.errors import PeerError
-from sync_pipelines.core.plan import Change
+from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.core.records import Record
 from sync_pipelines.engine import ledger, settle
 from sync_pipelines.engine.context import Run
@@ -82,9 +82,10 @@ class Steps:
         self._journal = journal
         self._plan = plan
 
-    async def standings(self, keys: Sequence[str]) -> dict[str, Standing]:
-        """Read where records stand."""
-        return await self._journal.write(lambda connection: standings(connection, self._run.scope, keys))
+    async def standings(self, changes: Sequence[Change]) -> dict[str, Standing]:
+        """Read where the records of some changes stand, by their keys."""
+        records = {change.key: change.natural_key if change.action is Action.RETIRE else None for change in changes}
+        return await self._journal.write(lambda connection: standings(connection, self._run.scope, records))
 
     async def intend(self, intent: Intent) -> Intended:
         """Write the intent down, unless the target record is linked with another one."""

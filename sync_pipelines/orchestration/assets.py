@@ -25,7 +25,7 @@ from sync_pipelines.core.plan import preview
 from sync_pipelines.orchestration import checks, metadata
 from sync_pipelines.orchestration.reconcile_run import Progress, Request, carry_out
 from sync_pipelines.orchestration.resources import Mode, RunOptions
-from sync_pipelines.orchestration.spec import ReconcilePipeline
+from sync_pipelines.orchestration.spec import Metadata, ReconcilePipeline
 from sync_pipelines.orchestration.stopping import run_stoppable
 from sync_pipelines.orchestration.story import Story
 from sync_pipelines.store import findings, plans, states
@@ -104,6 +104,7 @@ def _specs(pipeline: ReconcilePipeline) -> list[AssetSpec]:
         )
 
     columns = {"dagster/column_schema": metadata.column_schema(pipeline.columns)}
+    snapshot = pipeline.asset(f"{pipeline.left}_snapshot")
     sides = {pipeline.left: [pipeline.source], pipeline.right: []}
     return [
         *(
@@ -116,6 +117,7 @@ def _specs(pipeline: ReconcilePipeline) -> list[AssetSpec]:
             )
             for system, deps in sides.items()
         ),
+        *(spec(one.name, [snapshot], {"postgres", *one.kinds}, one.description) for one in pipeline.derived),
         spec(
             "plan",
             [pipeline.asset(f"{system}_snapshot") for system in sides],
@@ -165,7 +167,7 @@ def _outcome(
         told: the run's story; it goes with what was applied instead of being an event of its own.
     """
 
-    def made(key: AssetKey, of: metadata.Metadata, description: str | None = None) -> AssetMaterialization:
+    def made(key: AssetKey, of: Metadata, description: str | None = None) -> AssetMaterialization:
         return AssetMaterialization(key, description, of, request.scope)
 
     for system, read in ((pipeline.left, progress.left), (pipeline.right, progress.right)):
@@ -173,6 +175,9 @@ def _outcome(
             key = pipeline.asset(f"{system}_snapshot")
             yield made(key, metadata.of_snapshot(read))
             yield checks.sealed(key, read.snapshot, applies=request.applies)
+    for name, said in progress.derived.items():
+        yield made(pipeline.asset(name), said)
+    yield from checks.of_probes(pipeline, progress.answers)
     plan, applied = progress.plan, progress.applied
     if plan is None:
         return
@@ -180,13 +185,14 @@ def _outcome(
         shown = list(plans.changes(connection, plan.id, limit=PREVIEWED_CHANGES))
         standing = findings.standing(connection, pipeline.name, scope=request.scope)
         tally = states.tally(connection, ensure_scope(connection, pipeline.name, request.scope))
+        waiting = [one for one in plans.held(connection, pipeline.name, request.scope) if one.id != plan.id]
     key = pipeline.asset("plan")
     text = preview(plan.hash, shown, total=plan.changes, shown=PREVIEWED_CHANGES)
-    yield made(key, metadata.of_plan(plan, text, standing))
+    yield made(key, metadata.of_plan(plan, text, standing, waiting))
     yield from checks.of_plan(key, plan, standing, applies=request.applies)
     key = pipeline.asset("applied")
     if applied is not None:
-        yield made(key, metadata.of_applied(applied, plan, tally, progress.peer_seconds), told)
+        yield made(key, metadata.of_applied(applied, plan, tally, progress), told)
     if applied is not None or not request.applies:
         yield from checks.of_applied(key, tally, stale=applied.outcomes["stale"] if applied else 0)
 

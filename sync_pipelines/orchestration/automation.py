@@ -1,4 +1,4 @@
-"""What starts runs by itself: reconcile schedules, the retry sensor, and the sensor that notes failed runs."""
+"""What starts runs by itself: reconciles at intervals and on start, retries; and the sensor that notes failed runs."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +16,7 @@ from dagster import (
     ScheduleEvaluationContext,
     SensorDefinition,
     SensorEvaluationContext,
+    SensorResult,
     SkipReason,
     run_failure_sensor,
     schedule,
@@ -31,30 +32,123 @@ from sync_pipelines.store.storable import storable_text
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 RETRY_SECONDS = 60
+DAY = 24 * 60
+"""Minutes."""
+_DAEMON = "SENSOR"
+"""The type under which the daemon that evaluates sensors reports."""
 _WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
 _UNFINISHED = [*_WAITING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def cron_of(interval: int) -> str:
-    """Return the cron schedule of an interval in seconds: whole minutes, or whole hours, that divide evenly."""
+    """Return the cron schedule of an interval in seconds that :func:`is_even`."""
     minutes = interval // 60
     if minutes < 60:
         return f"*/{minutes} * * * *"
-    return f"0 */{minutes // 60} * * *" if minutes < 1440 else "0 0 * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < DAY else "0 0 * * *"
 
 
-def run_request(pipeline: ReconcilePipeline, scope: str, *, keys: Sequence[str] = ()) -> RunRequest:
-    """Ask for one reconcile of one connection, of all its records or of some."""
+def is_even(interval: int) -> bool:
+    """Say whether cron can express an interval in seconds: minutes that divide an hour, or hours that divide a day."""
+    minutes, seconds = divmod(interval, 60)
+    if seconds or not minutes:
+        return False
+    return 60 % minutes == 0 if minutes < 60 else minutes % 60 == 0 and DAY % minutes == 0
+
+
+def run_request(
+    pipeline: ReconcilePipeline, scope: str, *, keys: Sequence[str] = (), run_key: str | None = None
+) -> RunRequest:
+    """Ask for one reconcile of one connection, of all its records or of some.
+
+    Arguments:
+        run_key: for what may be asked for once, ever.
+    """
     config = {"resources": {"options": {"config": {"keys": list(keys)}}}} if keys else {}
-    return RunRequest(partition_key=scope, run_config=config, tags={SCOPE_TAG: pipeline.tag(scope)})
+    return RunRequest(run_key=run_key, partition_key=scope, run_config=config, tags={SCOPE_TAG: pipeline.tag(scope)})
 
 
 def reconcile_schedules(pipeline: ReconcilePipeline, job: Job) -> list[ScheduleDefinition]:
-    """Return one schedule for each interval that the connections have."""
+    """Return one schedule for each interval of the connections that cron can express.
+
+    The others are what :func:`interval_sensors` is for.
+    """
+    return [_schedule(pipeline, job, interval, names) for interval, names in _intervals(pipeline) if is_even(interval)]
+
+
+def interval_sensors(pipeline: ReconcilePipeline, job: Job) -> list[SensorDefinition]:
+    """Return one sensor for each interval of the connections that cron cannot express, such as 90 s or 45 minutes.
+
+    The time of its last tick is in Dagster's storage: it goes on after a restart, and is late at once after a long one.
+    """
     return [
-        _schedule(pipeline, job, interval, [scope.name for scope in pipeline.scopes if scope.interval == interval])
-        for interval in sorted({scope.interval for scope in pipeline.scopes})
+        _interval_sensor(pipeline, job, interval, names)
+        for interval, names in _intervals(pipeline)
+        if not is_even(interval)
     ]
+
+
+def _intervals(pipeline: ReconcilePipeline) -> list[tuple[int, list[str]]]:
+    """Return every interval with the connections that have it; 0 is none."""
+    return [
+        (interval, [scope.name for scope in pipeline.scopes if scope.interval == interval])
+        for interval in sorted({scope.interval for scope in pipeline.scopes if scope.interval})
+    ]
+
+
+def _told(interval: int, names: Sequence[str]) -> str:
+    return (
+        f"Reconciles {', '.join(names)} every {interval} s. A connection whose last run still waits is "
+        "left out: one reconcile sees everything that happened meanwhile."
+    )
+
+
+def _not_waiting(instance: DagsterInstance, pipeline: ReconcilePipeline, names: Sequence[str]) -> list[str]:
+    return [name for name in names if not _has_run(instance, pipeline, name, _WAITING)]
+
+
+def _interval_sensor(pipeline: ReconcilePipeline, job: Job, interval: int, names: list[str]) -> SensorDefinition:
+    @sensor(
+        name=f"{pipeline.name}_every_{interval}_s",
+        job=job,
+        minimum_interval_seconds=interval,
+        default_status=DefaultSensorStatus.RUNNING,
+        description=_told(interval, names),
+    )
+    def reconcile(context: SensorEvaluationContext) -> list[RunRequest] | SkipReason:
+        requests = [run_request(pipeline, name) for name in _not_waiting(context.instance, pipeline, names)]
+        return requests or SkipReason("every connection still has a run waiting")
+
+    return reconcile
+
+
+def start_sensors(pipeline: ReconcilePipeline, job: Job) -> list[SensorDefinition]:
+    """Return the sensor that reconciles once whenever Dagster's daemon starts; none when no connection wants it."""
+    names = [scope.name for scope in pipeline.scopes if scope.on_start]
+    if not names:
+        return []
+
+    @sensor(
+        name=f"{pipeline.name}_on_start",
+        job=job,
+        default_status=DefaultSensorStatus.RUNNING,
+        description=f"Reconciles {', '.join(names)} once whenever Dagster's daemon starts.",
+    )
+    def on_start(context: SensorEvaluationContext) -> SensorResult | SkipReason:
+        # Not the start of this process: the daemon replaces its code servers every minute or so.
+        heartbeat = context.instance.get_daemon_heartbeats().get(_DAEMON)
+        if heartbeat is None or heartbeat.daemon_id is None:
+            return SkipReason("the daemon has not reported yet")
+        if context.cursor == heartbeat.daemon_id:
+            return SkipReason("asked for since the start")
+        requests = [
+            # With a run key, because a tick that dies before its cursor is kept is repeated.
+            run_request(pipeline, name, run_key=f"{pipeline.tag(name)} {heartbeat.daemon_id}")
+            for name in _not_waiting(context.instance, pipeline, names)
+        ]
+        return SensorResult(run_requests=requests, cursor=heartbeat.daemon_id)
+
+    return [on_start]
 
 
 def _schedule(pipeline: ReconcilePipeline, job: Job, interval: int, names: list[str]) -> ScheduleDefinition:
@@ -63,13 +157,10 @@ def _schedule(pipeline: ReconcilePipeline, job: Job, interval: int, names: list[
         job=job,
         cron_schedule=cron_of(interval),
         default_status=DefaultScheduleStatus.RUNNING,
-        description=f"Reconciles {', '.join(names)} every {interval} s. A connection whose last run still waits is "
-        "left out: one reconcile sees everything that happened meanwhile.",
+        description=_told(interval, names),
     )
     def reconcile(context: ScheduleEvaluationContext) -> list[RunRequest] | SkipReason:
-        requests = [
-            run_request(pipeline, name) for name in names if not _has_run(context.instance, pipeline, name, _WAITING)
-        ]
+        requests = [run_request(pipeline, name) for name in _not_waiting(context.instance, pipeline, names)]
         return requests or SkipReason("every connection still has a run waiting")
 
     return reconcile

@@ -21,7 +21,7 @@ from dagster import (
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.orchestration import metadata
 from sync_pipelines.orchestration.reconcile_run import held
-from sync_pipelines.orchestration.spec import ReconcilePipeline
+from sync_pipelines.orchestration.spec import ProbeResult, ReconcilePipeline
 from sync_pipelines.store.findings import ORPHAN, StandingFinding
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import Snapshot
@@ -57,6 +57,10 @@ def check_specs(pipeline: ReconcilePipeline) -> list[AssetCheckSpec]:
         AssetCheckSpec("conflicts", asset=plan, description="Every record can be matched without guessing."),
         AssetCheckSpec("converged", asset=applied, description="Both sides agree now, or a retry has a time."),
         AssetCheckSpec("dead_letters", asset=applied, description="No record was given up."),
+        *(
+            AssetCheckSpec(probe.name, asset=pipeline.asset(probe.asset), description=probe.description)
+            for probe in pipeline.probes
+        ),
     ]
 
 
@@ -131,6 +135,20 @@ def of_applied(key: AssetKey, tally: Mapping[State, int], *, stale: int) -> Iter
         description=f"{letters} dead letters; see 'sync-pipelines dead-letter list'" if letters else "none",
         metadata={"dead_letters": letters},
     )
+
+
+def of_probes(pipeline: ReconcilePipeline, answers: Mapping[str, ProbeResult]) -> Iterator[AssetCheckResult]:
+    """Answer the pipeline's own checks, those that the run could tell about."""
+    for probe in pipeline.probes:
+        if (answer := answers.get(probe.name)) is not None:
+            yield AssetCheckResult(
+                asset_key=pipeline.asset(probe.asset),
+                check_name=probe.name,
+                passed=answer.passed,
+                severity=answer.severity,
+                description=answer.description,
+                metadata=dict(answer.metadata),
+            )
 
 
 def key_of(result: AssetCheckResult) -> AssetCheckKey:

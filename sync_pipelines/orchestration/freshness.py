@@ -35,8 +35,10 @@ def freshness_check(pipeline: ReconcilePipeline) -> AssetChecksDefinition:
         with store.begin() as connection:
             applied = plans.last_applied(connection, pipeline.name)
         now = datetime.now(UTC)
-        ages = {scope.name: (now - applied[scope.name]) if scope.name in applied else None for scope in pipeline.scopes}
-        limits = {scope.name: timedelta(seconds=LATE_AFTER * scope.interval) for scope in pipeline.scopes}
+        # One without an interval is reconciled when somebody asks for it: it cannot be late.
+        regular = [scope for scope in pipeline.scopes if scope.interval]
+        ages = {scope.name: (now - applied[scope.name]) if scope.name in applied else None for scope in regular}
+        limits = {scope.name: timedelta(seconds=LATE_AFTER * scope.interval) for scope in regular}
         late = {name: age for name, age in ages.items() if age is None or age > limits[name]}
         told = ", ".join(f"{name} ({_age(age)})" for name, age in late.items())
         return AssetCheckResult(

@@ -9,11 +9,11 @@ from dagster import MetadataValue, TableColumn, TableSchema
 
 from sync_pipelines.core.plan import markdown_cell
 from sync_pipelines.engine.apply import Applied
-from sync_pipelines.orchestration.reconcile_run import Read
+from sync_pipelines.orchestration.reconcile_run import Progress, Read
+from sync_pipelines.orchestration.spec import Metadata
 from sync_pipelines.store.findings import StandingFinding
 from sync_pipelines.store.plans import StoredPlan
 
-Metadata = dict[str, Any]
 SHOWN_FINDINGS = 50
 PLOTTED = (
     "create",
@@ -54,18 +54,27 @@ def of_snapshot(read: Read) -> Metadata:
     return numbers
 
 
-def of_plan(plan: StoredPlan, preview: str, standing: Iterable[StandingFinding]) -> Metadata:
-    """Describe a plan: what a person wants to read first, then the numbers that plot."""
+def of_plan(
+    plan: StoredPlan, preview: str, standing: Iterable[StandingFinding], waiting: Iterable[StoredPlan]
+) -> Metadata:
+    """Describe a plan: what a person wants to read first, then the numbers that plot.
+
+    Arguments:
+        waiting: other plans of the connection that wait for an approval.
+    """
     texts: Metadata = {"preview": MetadataValue.md(preview), "plan": plan.hash, "state": plan.state}
     if plan.held_reasons:
         texts["held_because"] = MetadataValue.md(_bullets(plan.held_reasons))
+    if held := [f"{one.hash[:12]}: {'; '.join(one.held_reasons)}" for one in waiting]:
+        texts["waiting_for_approval"] = MetadataValue.md(_bullets(held))
     texts["findings"] = MetadataValue.md(findings_table(standing))
     return texts | {name: int(plan.counts[name]) for name in PLOTTED}
 
 
-def of_applied(applied: Applied, plan: StoredPlan, tally: Mapping[Any, int], peers: Mapping[str, float]) -> Metadata:
+def of_applied(applied: Applied, plan: StoredPlan, tally: Mapping[Any, int], progress: Progress) -> Metadata:
     """Describe what came of a plan, and where all records of the scope stand now."""
     numbers: Metadata = {
+        "scanned": sum(read.snapshot.records + read.snapshot.ignored for read in (progress.left,) if read is not None),
         "created": applied.actions["create"],
         "updated": applied.actions["update"],
         "adopted": applied.adopted,
@@ -77,8 +86,8 @@ def of_applied(applied: Applied, plan: StoredPlan, tally: Mapping[Any, int], pee
         "plan": plan.hash,
     }
     numbers |= {f"records_{state}": number for state, number in tally.items()}
-    numbers |= {f"seconds_at_{peer}": seconds for peer, seconds in peers.items()}
-    return numbers
+    numbers |= {f"seconds_at_{peer}": seconds for peer, seconds in progress.peer_seconds.items()}
+    return numbers | progress.numbers
 
 
 def findings_table(found: Iterable[StandingFinding]) -> str:

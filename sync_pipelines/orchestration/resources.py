@@ -43,7 +43,7 @@ class RunOptions(ConfigurableResource):  # type: ignore[type-arg]  # it is its o
     mode: Mode = Field(default=Mode.apply, description="plan: write the plan and change nothing. apply: carry it out.")
     # Under another name in Python: Dagster copies the model by dict(), which takes "keys" for a mapping's method.
     chosen: list[str] = Field(
-        default_factory=list, alias="keys", description="Reconcile only these records; empty: all of them."
+        default_factory=list, alias="keys", description="Reconcile only what these select; empty: everything."
     )
     approve: str = Field(
         default="", description="Hash of a held plan (at least 6 digits): let that one plan through, once."

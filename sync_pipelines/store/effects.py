@@ -50,6 +50,7 @@ class Unsettled:
     Attributes:
         change: what was to be done.
         plan_id: the plan that the change belongs to.
+        planned_key: key of the record in that plan; it may have another one at the source by now.
         attempt: number of the attempt, from 1.
         quiet_over: it surely is not running at the peer any more.
         shown_key: key of the target record concerned, ``None`` when it is not to be seen, or not beyond doubt.
@@ -59,6 +60,7 @@ class Unsettled:
     id: int
     change: Change
     plan_id: int
+    planned_key: str
     run_id: str
     attempt: int
     quiet_over: bool
@@ -173,7 +175,8 @@ def resolve(connection: Connection, scope: Scope, keys: Sequence[str], *, but: S
             "AND key = ANY (CAST(:keys AS text[])) AND state IN ('intended', 'in_doubt') "
             "AND id <> ALL (CAST(:but AS bigint[])) "
             "RETURNING e.key, e.action, e.run_id, "
-            "(SELECT c.fields FROM sync.plan_change c WHERE c.plan_id = e.plan_id AND c.key = e.key) AS fields"
+            "(SELECT c.fields FROM sync.plan_change c WHERE c.plan_id = e.plan_id "
+            "AND c.key = coalesce(e.planned_key, e.key)) AS fields"
         ),
         {"scope_id": scope.id, "keys": list(keys), "but": list(but)},
     )
@@ -229,6 +232,7 @@ def unsettled(connection: Connection, scope: Scope, right_snapshot: int, keys: S
             row.effect_id,
             change_of(row),
             row.plan_id,
+            row.planned_key,
             row.run_id,
             row.attempt,
             row.quiet_over,

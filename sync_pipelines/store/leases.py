@@ -48,6 +48,15 @@ def take(connection: Connection, name: str, holder: str, seconds: float) -> Leas
     )
 
 
+def is_held(connection: Connection, name: str) -> bool:
+    """Say whether somebody works under a lease now."""
+    found: bool = connection.execute(
+        text("SELECT EXISTS (SELECT FROM sync.lease WHERE name = :name AND expires_at > clock_timestamp())"),
+        {"name": name},
+    ).scalar_one()
+    return found
+
+
 def renew(connection: Connection, lease: Lease, seconds: float) -> None:
     """Keep a lease for another while.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
+from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.records import Record
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.snapshots import Side
 from sync_pipelines.store.statements import Part, execute, text
 from sync_pipelines.store.storable import stored
+
+Keys = list[str]
 
 
 def putting(scope: Scope, side: Side, records: Sequence[Record], snapshot_id: int) -> Part:
@@ -56,6 +60,21 @@ def drop_records(connection: Connection, scope: Scope, side: Side, keys: Sequenc
             ),
             {"scope_id": scope.id, "side": side, "keys": list(keys)},
         )
+
+
+def holding(connection: Connection, scope: Scope, side: Side, part: Mapping[str, Any], limit: int) -> tuple[int, Keys]:
+    """Return how many records of a side have these fields with these values, and the keys of the first of them.
+
+    Reads every record of the side.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT key, count(*) OVER () AS n FROM sync.record WHERE scope_id = :scope_id AND side = :side "
+            "AND content @> CAST(:part AS jsonb) ORDER BY key LIMIT :limit"
+        ),
+        {"scope_id": scope.id, "side": side, "part": canonical_json(part), "limit": limit},
+    ).all()
+    return (int(rows[0].n) if rows else 0), [row.key for row in rows]
 
 
 def _row(record: Record) -> tuple[str, str, bytes, bytes, str, str, str | None, str | None]:

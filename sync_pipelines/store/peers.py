@@ -17,6 +17,8 @@ from sync_pipelines.store.outage import FIRST_PAUSE, LONGEST_PAUSE, OUTAGE_SECON
 from sync_pipelines.store.statements import statement, text
 
 T = TypeVar("T")
+_Asked = tuple[asyncio.AbstractEventLoop, str]
+"""A peer, and the event loop that asks about it: the answer to a question can be awaited by the loop that asked it."""
 
 LONGEST_WAIT = 60.0
 """Seconds that a request may wait for its turn; a run does not sit through a longer pause while it holds its scope."""
@@ -56,6 +58,11 @@ class _Turn:
     closed_for: float
     admitted: bool
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the request may be sent at once."""
+        return self.admitted and self.wait <= 0 and self.closed_for <= 0
+
 
 class PeerGate:
     """Asks PostgreSQL before every request; fits the ``Throttle`` port of ``systems.transport``.
@@ -70,6 +77,8 @@ class PeerGate:
         self._limits = limits
         self._server = server
         self._healthy = False
+        self._asking: dict[_Asked, asyncio.Task[_Turn]] = {}
+        self._next: dict[_Asked, asyncio.Task[_Turn]] = {}
 
     async def admit(self, peer: str) -> None:
         """Wait for the request's turn.
@@ -80,7 +89,7 @@ class PeerGate:
         """
         lost = 0
         while True:
-            turn = await self._ask(partial(self._reserve, peer))
+            turn = await self._turn(peer)
             if turn.closed_for > 0:
                 raise PeerUnavailable(
                     peer,
@@ -106,6 +115,41 @@ class PeerGate:
             if not await self._ask(partial(self._paused, peer)) and not (missed and lost < MOST_LOST_TURNS):
                 return
             lost += missed
+
+    async def _turn(self, peer: str) -> _Turn:
+        """Ask for a turn; without a rate no turn is taken, so that all who wait share a question asked after they came.
+
+        What the question costs is as much as the request itself.
+        """
+        if self._limits.rate is not None or not self._healthy:
+            return await self._ask(partial(self._reserve, peer))
+        key = (asyncio.get_running_loop(), peer)
+        asked = self._next.get(key)
+        is_own = asked is None
+        if asked is None:
+            asked = self._next[key] = asyncio.create_task(self._ask_after(key, self._asking.get(key)))
+            asked.add_done_callback(partial(self._answered, key))
+        turn = await asyncio.shield(asked)
+        if is_own or (turn.is_free and self._healthy):
+            return turn
+        # One alone may try a peer that fails.
+        return await self._ask(partial(self._reserve, peer))
+
+    async def _ask_after(self, key: _Asked, earlier: asyncio.Task[_Turn] | None) -> _Turn:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        # From here on a caller is too late: the answer may be older than its call.
+        self._asking[key] = self._next.pop(key)
+        return await self._ask(partial(self._reserve, key[1]))
+
+    def _answered(self, key: _Asked, question: asyncio.Task[_Turn]) -> None:
+        # What is kept would keep its event loop, too.
+        for questions in (self._asking, self._next):
+            if questions.get(key) is question:
+                del questions[key]
+        if not question.cancelled():
+            # Nobody may be left to hear of a failure.
+            question.exception()
 
     async def succeeded(self, peer: str) -> None:
         """Close the breaker."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -109,7 +109,14 @@ def add_changes(connection: Connection, plan_id: int, changes: Iterable[Change])
 
 
 def close_plan(
-    connection: Connection, scope: Scope, plan_id: int, *, hash_: str, counts: PlanCounts, held_reasons: Sequence[str]
+    connection: Connection,
+    scope: Scope,
+    plan_id: int,
+    *,
+    hash_: str,
+    counts: PlanCounts,
+    held_reasons: Sequence[str],
+    beside: int | None = None,
 ) -> StoredPlan:
     """Finish a plan: its address, its numbers, and whether it is held.
 
@@ -117,6 +124,9 @@ def close_plan(
     included), or until a full plan shows that there is nothing to hold any more. A plan that is open but was not
     applied, or whose run was killed while it applied, is superseded by the next one. An approval is not used up by a
     run that was killed before it changed anything: then the same plan is made again.
+
+    Arguments:
+        beside: a plan of the same comparison, which stays as it is.
     """
     same = {"scope_id": scope.id, "hash": hash_, "id": plan_id}
     approval = connection.execute(
@@ -132,10 +142,11 @@ def close_plan(
     connection.execute(
         text(
             "UPDATE sync.plan SET state = 'superseded' WHERE scope_id = :scope_id AND id < :id "
+            "AND id IS DISTINCT FROM CAST(:beside AS bigint) "
             "AND ((state IN ('open', 'applying') AND (:full OR keys IS NOT NULL)) "
             "OR (state IN ('held', 'approved') AND (hash = :hash OR :nothing_to_hold)))"
         ),
-        {**same, "full": full, "nothing_to_hold": full and not held_reasons},
+        {**same, "full": full, "nothing_to_hold": full and not held_reasons, "beside": beside},
     )
     connection.execute(
         text(
@@ -153,6 +164,19 @@ def close_plan(
         },
     )
     return read_plan(connection, plan_id)
+
+
+def drop(connection: Connection, plan_id: int) -> None:
+    """Forget a plan that was opened and is not needed."""
+    connection.execute(text("DELETE FROM sync.plan WHERE id = :id"), {"id": plan_id})
+
+
+def take_over(connection: Connection, plan: StoredPlan, into: int) -> None:
+    """Move the changes of an approved plan into another one, which carries them out. That uses the approval up."""
+    connection.execute(
+        text("UPDATE sync.plan_change SET plan_id = :into WHERE plan_id = :id"), {"id": plan.id, "into": into}
+    )
+    connection.execute(text("UPDATE sync.plan SET state = 'superseded' WHERE id = :id"), {"id": plan.id})
 
 
 def read_plan(connection: Connection, plan_id: int) -> StoredPlan:
@@ -201,25 +225,52 @@ def list_plans(
 
 
 def changes(
-    connection: Connection, plan_id: int, *, state: str | None = None, limit: int | None = None
+    connection: Connection,
+    plan_id: int,
+    *,
+    state: str | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+    actions: Collection[Action] = tuple(Action),
 ) -> Iterator[Change]:
     """Yield the changes of a plan in the order of their keys, read as they are asked for.
 
     Arguments:
         state: only changes of which this became: planned, applied, stale, failed or skipped.
         limit: how many at most, ``None`` for all.
+        after: only changes whose key comes after this one.
+        actions: only these.
     """
     rows = connection.execute(
         text(
             "SELECT * FROM sync.plan_change WHERE plan_id = :plan_id "
-            "AND (CAST(:state AS text) IS NULL OR state = :state) ORDER BY key LIMIT CAST(:limit AS bigint)"
+            # Not as one more alternative: the primary key has to lead to the first row.
+            f"{'' if after is None else 'AND key > :after '}"
+            "AND (CAST(:state AS text) IS NULL OR state = :state) AND action = ANY (CAST(:actions AS text[])) "
+            "ORDER BY key LIMIT CAST(:limit AS bigint)"
         ),
-        {"plan_id": plan_id, "state": state, "limit": limit},
+        {"plan_id": plan_id, "state": state, "limit": limit, "actions": list(actions)}
+        | ({} if after is None else {"after": after}),
         execution_options={"yield_per": 1000},
     )
     with rows:
         for row in rows:
             yield change_of(row)
+
+
+def count_changes(connection: Connection, plan_id: int, state: str) -> int:
+    """Return the number of changes of which this became, see :func:`changes`."""
+    query = "SELECT count(*) FROM sync.plan_change WHERE plan_id = :plan_id AND state = :state"
+    return int(connection.execute(text(query), {"plan_id": plan_id, "state": state}).scalar_one())
+
+
+def held(connection: Connection, pair: str, scope: str) -> list[StoredPlan]:
+    """Return the plans of a scope that wait for an approval, newest first."""
+    rows = connection.execute(
+        text(_SELECT + "WHERE s.pair = :pair AND s.name = :scope AND p.state = 'held' ORDER BY p.id DESC"),
+        {"pair": pair, "scope": scope},
+    )
+    return [_plan(row) for row in rows]
 
 
 def find_change(connection: Connection, plan_id: int, key: str) -> Change | None:

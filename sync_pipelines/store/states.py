@@ -108,7 +108,7 @@ def explain(connection: Connection, scope: Scope, reasons: Sequence[tuple[str, s
 def mark_agreed(
     connection: Connection, scope: Scope, plan_id: int, undecided: Sequence[str], keys: Sequence[str] | None
 ) -> int:
-    """Move every linked record about which nothing has to be decided to synced.
+    """Move every linked record about which nothing has to be decided to synced: agreed on, or retired.
 
     Arguments:
         plan_id: the plan, which says what is to be done about its own records.
@@ -117,10 +117,12 @@ def mark_agreed(
     """
     return connection.execute(
         text(
-            "UPDATE sync.record_state r SET state = :target, reason = 'both sides agree', failures = 0, "
+            "UPDATE sync.record_state r SET state = :target, reason = "
+            "CASE WHEN b.retired_at IS NULL THEN 'both sides agree' ELSE 'retired' END, failures = 0, "
             "first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, synced_at = now(), updated_at = now() "
             "FROM sync.base b WHERE r.scope_id = :scope_id AND b.scope_id = r.scope_id AND b.left_key = r.key "
-            "AND b.agreed_at IS NOT NULL AND r.state = ANY (:sources) AND r.state <> :target "
+            "AND (b.agreed_at IS NOT NULL OR b.retired_at IS NOT NULL) "
+            "AND r.state = ANY (:sources) AND r.state <> :target "
             "AND NOT EXISTS (SELECT FROM sync.plan_change c WHERE c.plan_id = :plan_id AND c.key = r.key) "
             "AND NOT EXISTS (SELECT FROM unnest(CAST(:undecided AS text[])) AS u(key) WHERE u.key = r.key) "
             "AND (CAST(:keys AS text[]) IS NULL OR b.natural_key = ANY (CAST(:keys AS text[])))"
@@ -152,28 +154,6 @@ def unschedule(connection: Connection, scope: Scope, keys: Sequence[str]) -> int
             "keys": list(keys),
             "retrying": State.RETRYING.value,
             "target": advance(State.RETRYING, Event.ATTEMPT_FAILED).value,
-        },
-    ).rowcount
-
-
-def settle_gone(connection: Connection, scope: Scope) -> int:
-    """Move records that are neither at the source nor linked any more to synced: nothing is left to do for them.
-
-    Dead letters stay: they are dropped by nobody. Returns how many.
-    """
-    return connection.execute(
-        text(
-            "UPDATE sync.record_state r SET state = :target, reason = 'gone at the source, and linked to nothing', "
-            "failures = 0, first_error = NULL, first_failed_at = NULL, next_retry_at = NULL, updated_at = now() "
-            "WHERE r.scope_id = :scope_id AND r.state <> ALL (CAST(:kept AS text[])) "
-            "AND NOT EXISTS (SELECT FROM sync.record l WHERE l.scope_id = r.scope_id AND l.side = 'left' "
-            "AND l.key = r.key) "
-            "AND NOT EXISTS (SELECT FROM sync.base b WHERE b.scope_id = r.scope_id AND b.left_key = r.key)"
-        ),
-        {
-            "scope_id": scope.id,
-            "target": target_of(Event.AGREED).value,
-            "kept": [State.SYNCED.value, State.DEAD_LETTERED.value],
         },
     ).rowcount
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_pipelines.core.guard import GuardFacts, GuardLimits, judge
+from sync_pipelines.core.guard import Approvals, GuardFacts, GuardLimits, judge
 
 LIMITS = GuardLimits()
 
@@ -41,9 +41,19 @@ def test_a_plan_that_takes_away_too_much_is_held(
         assert any(held_for in reason for reason in verdict.reasons)
 
 
-@pytest.mark.parametrize(("changes", "enabled", "held"), [(1, True, True), (0, True, False), (1, False, False)])
-def test_any_change_that_rests_on_an_unsealed_snapshot_is_held(changes: int, enabled: bool, held: bool) -> None:
-    facts = GuardFacts(linked=10, destructive=0, changes=changes, unsealed=("source: the listing is empty",))
+@pytest.mark.parametrize(
+    ("changes", "destructive", "enabled", "held"),
+    [
+        (1, 0, True, True),
+        (0, 0, True, False),
+        (1, 0, False, False),
+        (1, 1, False, True),
+    ],
+)
+def test_any_change_that_rests_on_an_unsealed_snapshot_is_held_and_a_destructive_one_even_by_a_guard_that_is_off(
+    changes: int, destructive: int, enabled: bool, held: bool
+) -> None:
+    facts = GuardFacts(linked=10, destructive=destructive, changes=changes, unsealed=("source: the listing is empty",))
 
     verdict = judge(GuardLimits(enabled=enabled), facts)
 
@@ -51,9 +61,22 @@ def test_any_change_that_rests_on_an_unsealed_snapshot_is_held(changes: int, ena
     assert not held or "not sealed: source: the listing is empty" in verdict.reasons[0]
 
 
-def test_a_guard_that_is_off_gives_no_reason() -> None:
-    facts = GuardFacts(linked=1, destructive=1, changes=1, unsealed=("a",))
+def test_a_guard_that_is_off_knows_no_limits() -> None:
+    facts = GuardFacts(linked=600, destructive=600, changes=600)
     assert judge(GuardLimits(enabled=False), facts).reasons == ()
+
+
+def test_changes_that_need_a_person_are_counted_by_reason_and_a_few_of_them_named() -> None:
+    assert Approvals().reasons == ()
+    approvals = Approvals()
+    for number in range(7):
+        approvals.need("would be removed for good", f"k{number}")
+    approvals.need("would be moved", "m")
+
+    assert approvals.reasons == (
+        "1 record would be moved: m",
+        "7 records would be removed for good: k0, k1, k2, k3, k4 and 2 more",
+    )
 
 
 def test_every_reason_is_given() -> None:

@@ -132,6 +132,8 @@ def test_a_plan_passes_the_guard_exactly_when_it_keeps_every_limit(
     limits: GuardLimits, linked: int, destructive: int, others: int, doubts: tuple[str, ...]
 ) -> None:
     facts = GuardFacts(linked, destructive, destructive + others, doubts)
+    unlimited = replace(limits, enabled=False)
+    assert judge(unlimited, facts).held is (bool(doubts) and destructive > 0)
     many = destructive > limits.max_count
     large = destructive > limits.ignore_up_to and destructive > Fraction(limits.max_fraction) * linked
     doubtful = bool(doubts) and facts.changes > 0

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sync_pipelines.core.errors import PlanRefused, SnapshotUnsealed
 from sync_pipelines.core.guard import GuardLimits
+from sync_pipelines.core.lifecycle import State
+from sync_pipelines.core.plan import Action, Change
+from sync_pipelines.engine.context import working_on
+from sync_pipelines.engine.reconcile import approve
+from sync_pipelines.store import plans
+from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines_tests.engine.worlds import World
 
 
@@ -188,3 +196,123 @@ def test_given_a_guard_that_is_off_nothing_is_held(world: World) -> None:
     world.left.remove(*list(world.left.rows)[:9])
 
     assert world.writes_of(world.reconcile) == {"retire": 9}
+
+
+def test_given_a_guard_that_is_off_what_an_empty_source_would_take_away_is_held_all_the_same(world: World) -> None:
+    world.policies["guard"] = GuardLimits(enabled=False)
+    _ten_linked(world)
+    world.left.rows.clear()
+
+    assert world.reconcile().plan.state == "held"
+    assert world.right.sent["retire"] == 0
+
+
+def _removes(change: Change) -> str | None:
+    return "would be removed for good" if change.action is Action.RETIRE else None
+
+
+@pytest.fixture
+def removing(world: World) -> World:
+    """Ten linked records, two of which would be removed for good, and one that changed."""
+    world.policies |= {"guard": GuardLimits(enabled=False), "approval": _removes}
+    _ten_linked(world)
+    world.left.remove("k01", "k02")
+    world.left.put("k03", name="new")
+    return world
+
+
+def _held(world: World) -> list[StoredPlan]:
+    with world.engine.begin() as connection:
+        return [plan for plan in plans.list_plans(connection, pair="worlds") if plan.state == "held"]
+
+
+def test_given_changes_that_need_a_person_they_wait_in_a_plan_of_their_own_and_the_others_go_on(
+    removing: World,
+) -> None:
+    world = removing
+
+    assert world.writes_of(world.reconcile) == {"write": 1}
+
+    (waiting,) = _held(world)
+    assert waiting.held_reasons == ("2 records would be removed for good: k01, k02",)
+    assert waiting.counts["retire"] == waiting.changes == 2
+    assert world.state("k01").reason == "waits for an approval: would be removed for good"
+    assert world.state("k01").state is State.OUT_OF_SYNC
+    assert world.writes_of(world.reconcile) == {}
+    assert [plan.hash for plan in _held(world)] == [waiting.hash], "the same plan takes the place of the earlier one"
+
+
+def test_given_its_approval_a_waiting_plan_goes_through_exactly_once(removing: World) -> None:
+    world = removing
+    world.reconcile()
+    (waiting,) = _held(world)
+    world.left.put("k03", name="newer")
+    world.reconcile()
+
+    assert world.writes_of(lambda: world.approve(waiting.hash)) == {"retire": 2}
+
+    assert world.reconcile().plan.changes == 0
+    assert _held(world) == []
+    with pytest.raises(PlanRefused, match="was applied already; an approval lets a plan through once"):
+        world.approve(waiting.hash)
+
+
+def test_given_an_approval_that_nobody_carried_out_the_next_run_takes_the_waiting_changes_over(
+    removing: World,
+) -> None:
+    world = removing
+    world.reconcile()
+    (waiting,) = _held(world)
+    asyncio.run(_approve_only(world, waiting.hash))
+    world.left.put("k03", name="newer")
+
+    assert world.writes_of(world.reconcile) == {"retire": 2, "write": 1}
+
+    assert world.reconcile().plan.changes == 0
+    assert _held(world) == []
+
+
+def test_given_more_that_needs_a_person_an_approval_of_less_does_not_let_it_through(removing: World) -> None:
+    world = removing
+    world.reconcile()
+    (waiting,) = _held(world)
+    asyncio.run(_approve_only(world, waiting.hash))
+    world.left.remove("k04")
+
+    assert world.writes_of(world.reconcile) == {}
+    assert [plan.counts["retire"] for plan in _held(world)] == [3]
+
+
+def test_given_a_source_that_comes_back_nothing_waits_any_more(removing: World) -> None:
+    world = removing
+    world.reconcile()
+    for key in ("k01", "k02"):
+        world.left.put(key, name=f"name of {key}", price="1.50", state="active")
+
+    world.reconcile()
+
+    assert _held(world) == []
+    assert world.tally() == {State.SYNCED: 10}
+
+
+def test_given_a_snapshot_that_is_not_sealed_both_plans_wait(removing: World) -> None:
+    world = removing
+    world.policies["guard"] = GuardLimits()
+    world.left.identity = "somebody else"
+
+    assert world.reconcile().plan.state == "held"
+    assert world.right.writes == 20
+    assert len(_held(world)) == 2
+
+
+async def _approve_only(world: World, plan_hash: str) -> None:
+    async with working_on(world.engine, world.pair, "approval", world.log) as run:
+        approve(run, plan_hash, "ada")
+
+
+def test_given_nothing_that_needs_a_person_the_plan_goes_on(world: World) -> None:
+    world.policies["approval"] = _removes
+    _ten_linked(world)
+    world.left.put("k03", name="new")
+
+    assert world.writes_of(world.reconcile) == {"write": 1}

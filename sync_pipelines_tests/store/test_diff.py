@@ -19,13 +19,14 @@ from sync_pipelines_tests.store.scopes import load, records, scope_of
 MANY = 10_000
 
 
-def _diff(engine: Engine, scope: Scope, *, keys: list[str] | None = None, force: bool = False) -> list[Any]:
+def _diff(
+    engine: Engine, scope: Scope, *, keys: list[str] | None = None, force: bool = False, untracked: bool = False
+) -> list[Any]:
     with engine.begin() as connection:
         # A nested loop over everything would take minutes; it must fail instead.
         connection.execute(text("SET LOCAL statement_timeout = '5s'"))
-        return list(
-            connection.execute(text(statement("diff")), {"scope_id": scope.id, "keys": keys, "force": force}).all()
-        )
+        parameters = {"scope_id": scope.id, "keys": keys, "force": force, "untracked": untracked, "renames": False}
+        return list(connection.execute(text(statement("diff")), parameters).all())
 
 
 def _link(connection: Connection, scope: Scope, left: Record, right: Record, **more: Any) -> None:
@@ -155,3 +156,26 @@ def test_given_keys_in_any_alphabet_they_come_out_bytewise(engine: Engine) -> No
     load(engine, scope, "left", [Record(key, key, {}) for key in keys])
 
     assert [row.key for row in _diff(engine, scope)] == sorted(keys, key=str.encode)
+
+
+def test_given_untracked_records_asked_for_then_retired_ones_come_out_and_strangers_go_by_their_natural_key(
+    engine: Engine,
+) -> None:
+    scope = scope_of(engine)
+    gone, other = Record("a", "na", {"n": 1}), Record("taken", "nb", {"n": 1})
+    load(engine, scope, "left", [other])
+    strangers = [Record("s", "ns", {}), Record("t", "taken", {}), Record("u", "", {})]
+    load(engine, scope, "right", [replace(gone, key="r"), *strangers])
+    with engine.begin() as connection:
+        _link(connection, scope, gone, replace(gone, key="r"), agreed=False, retired=True)
+
+    asked = [(row.key, row.right_key, row.retired, row.key_taken) for row in _diff(engine, scope, untracked=True)]
+
+    assert [row.key for row in _diff(engine, scope)] == ["s", "t", "taken", "u"]
+    assert asked == [
+        ("a", "r", True, False),
+        ("ns", "s", False, False),
+        ("taken", None, False, False),
+        ("taken", "t", False, True),
+        ("u", "u", False, False),
+    ]

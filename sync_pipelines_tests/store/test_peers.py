@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.store.database import connect_engine
@@ -155,6 +155,64 @@ def test_given_a_probe_that_never_reports_the_next_one_may_try_after_a_while(eng
         await gate.admit("waldur")
 
     asyncio.run(scenario())
+
+
+def test_given_many_requests_at_once_and_no_rate_then_few_questions_let_them_all_through(engine: Engine) -> None:
+    gate, asked = PeerGate(engine, PeerLimits()), []
+    event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+
+    async def scenario() -> None:
+        await gate.admit("waldur")
+        asked.clear()
+        await asyncio.gather(*(gate.admit("waldur") for _ in range(50)))
+
+    asyncio.run(scenario())
+    assert 1 <= len(asked) <= 2
+
+
+def test_given_two_event_loops_then_each_asks_its_own_question(engine: Engine) -> None:
+    gate, asked = PeerGate(engine, PeerLimits()), []
+    asyncio.run(gate.admit("waldur"))
+    event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        loop = first.get_loop()
+        waiting = loop.create_task(gate.admit("waldur"))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        second.run(gate.admit("waldur"))
+        loop.run_until_complete(waiting)
+
+    assert len(asked) == 2
+    assert (gate._asking, gate._next) == ({}, {})
+
+
+def test_given_many_requests_at_once_and_a_peer_that_failed_meanwhile_then_one_alone_may_try(engine: Engine) -> None:
+    limits = PeerLimits(failure_threshold=1, open_seconds=60.0)
+    gate, other = PeerGate(engine, limits), PeerGate(engine, limits)
+
+    async def scenario() -> list[BaseException | None]:
+        await gate.admit("waldur")
+        await other.failed("waldur", DOWN)
+        _set(engine, "opened_at = clock_timestamp() - interval '61 seconds'")
+        return await asyncio.gather(*(gate.admit("waldur") for _ in range(10)), return_exceptions=True)
+
+    outcomes = asyncio.run(scenario())
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, PeerUnavailable) for outcome in outcomes) == 9
+
+
+def test_given_a_pause_asked_for_before_then_a_shared_question_hears_of_it(engine: Engine) -> None:
+    gate, other = PeerGate(engine, PeerLimits()), PeerGate(engine, PeerLimits())
+
+    async def scenario() -> float:
+        await gate.admit("waldur")
+        await other.wait_until("waldur", 0.3)
+        started = time.monotonic()
+        await asyncio.gather(*(gate.admit("waldur") for _ in range(5)))
+        return time.monotonic() - started
+
+    assert asyncio.run(scenario()) >= 0.3
 
 
 def test_given_a_success_between_failures_the_breaker_stays_closed(engine: Engine) -> None:

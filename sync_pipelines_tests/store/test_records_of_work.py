@@ -173,7 +173,7 @@ def test_what_a_killed_run_left_behind_is_taken_over_once(
         (found,) = effects.recover(connection, scope, 60.0)
         assert (found.key, found.run_id) == ("k", "the killed run")
         assert effects.recover(connection, scope, 60.0) == []
-        assert standings(connection, scope, ["k"])["k"].in_doubt is forbids_a_create
+        assert standings(connection, scope, {"k": None})["k"].in_doubt is forbids_a_create
         last = effects.latest(connection, scope, "k")
     assert last is not None
     assert last.state == "in_doubt"
