@@ -42,6 +42,11 @@ class NamedConnection(Strict):
         """Say why connections, each right in itself, must not be used together; ``None`` when they may."""
         return None
 
+    @classmethod
+    def together(cls, connections: Sequence[Self]) -> Sequence[Self]:
+        """Return all connections of the file, each told what it has to know of the others."""
+        return connections
+
 
 _Model = TypeVar("_Model", bound=NamedConnection)
 
@@ -163,7 +168,7 @@ def load_section(
     _refuse_double_names(path, section, [connection.name for connection in connections])
     if clash := model.clash(connections):
         raise ConfigurationError(f"{path}: {section}: {clash}")
-    return connections
+    return tuple(model.together(connections))
 
 
 class _StrictLoader(yaml.SafeLoader):

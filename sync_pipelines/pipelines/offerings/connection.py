@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.core.retry import RetryPolicy
+from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, Whole, path_of
 from sync_pipelines.settings import NamedConnection, OptionalSecretReference, Secret, SecretReference, Strict
 
 ENVIRONMENT = {
@@ -29,32 +28,8 @@ ENVIRONMENT = {
 STATE_FILE_VARIABLE = "VIRTENGINE_WALDUR_OFFERING_SYNC_STATE_FILE"
 """The guide's state file: its links are taken over where neither the file nor a variable names an offering map."""
 
-INTERVALS = tuple(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440))
-"""Reconcile intervals in seconds that a cron schedule can express evenly."""
-
 LARGEST_DENOMINATOR = 10**18
 """Tokens with more decimals do not exist; Waldur itself keeps ten."""
-
-
-def _http_url(value: str) -> str:
-    text = value.strip()
-    # A misspelled URL may carry a password: it is not repeated.
-    if "@" in text:
-        raise ValueError("credentials do not belong into a URL; use the token fields")
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not an http(s) URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError(f"{text!r} is not an http(s) URL, such as https://host.example:26657")
-    if parts.query or parts.fragment or any(character.isspace() for character in text):
-        raise ValueError(f"{text!r} has a query, a fragment or blanks; give the address only")
-    # Spelled in one way: the address tells servers apart, and each has its own limits.
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    name = f"[{host}]" if ":" in host else host
-    netloc = name if port in (None, default_port) else f"{name}:{port}"
-    return parts._replace(netloc=netloc).geturl().rstrip("/")
 
 
 def _uuid_hex(value: object) -> str:
@@ -75,27 +50,7 @@ def _hex_bytes(value: object) -> bytes:
         raise ValueError(f"{value!r} is not a text of hex digits, such as '01' (in quotes)") from None
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is not a number")
-    return value
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UuidHex = Annotated[str, BeforeValidator(_uuid_hex)]
-Whole = Annotated[int, BeforeValidator(_number)]
-"""A whole number; ``true`` and ``false`` are none, although Python counts them as 1 and 0."""
-
-
-class Limits(Strict):
-    """How hard a peer may be asked: over all runs together."""
-
-    requests_per_second: float | None = Field(default=None, gt=0)
-    burst: Whole = Field(default=10, ge=1)
-
-    def __str__(self) -> str:
-        rate = "no limit" if self.requests_per_second is None else f"{self.requests_per_second:g} a second"
-        return f"{rate}, burst {self.burst}"
 
 
 class Chain(Strict):
@@ -160,20 +115,6 @@ class Waldur(Strict):
         return value
 
 
-class Guard(Strict):
-    """Limits of the guard; see ``core.guard.GuardLimits``."""
-
-    enabled: bool = True
-    max_fraction: Decimal = Field(default=Decimal("0.2"), ge=0, le=1)
-    max_count: Whole = Field(default=500, ge=0)
-    ignore_up_to: Whole = Field(default=0, ge=0)
-
-    @property
-    def limits(self) -> GuardLimits:
-        """Return the limits as the core knows them."""
-        return GuardLimits(self.enabled, self.max_fraction, self.max_count, self.ignore_up_to)
-
-
 class OfferingsConnection(NamedConnection):
     """One provider's offerings.
 
@@ -181,7 +122,7 @@ class OfferingsConnection(NamedConnection):
         provider: address of the provider on the chain.
         category_map: chain category -> Waldur category uuid, or the path of a JSON file with that.
         currency_denominator: smallest units in one unit of currency; a number, or one per denomination.
-        interval: seconds between full reconciles.
+        interval: seconds between full reconciles, at least 60.
         max_retries: retries before a record is dead-lettered.
         retire: archive offerings in Waldur that are gone from the chain (``false``: only report them).
         offering_map: a hand-made map, offering id -> Waldur uuid, taken over once.
@@ -194,7 +135,7 @@ class OfferingsConnection(NamedConnection):
     waldur: Waldur
     category_map: Mapping[str, UuidHex]
     currency_denominator: int | Mapping[str, int] = 1_000_000
-    interval: Whole = 300
+    interval: Whole = Field(default=300, ge=60)
     max_retries: Whole = Field(default=5, ge=0)
     retry_base_seconds: float = Field(default=30, gt=0)
     retry_cap_seconds: float = Field(default=3600, gt=0)
@@ -262,14 +203,14 @@ class OfferingsConnection(NamedConnection):
             else:
                 values[field] = environment[variable]
         state_file = environment.get(STATE_FILE_VARIABLE)
-        if state_file and _path(state_file, info).is_file():
+        if state_file and path_of(state_file, info).is_file():
             values.setdefault("offering_map", state_file)
         return values
 
     @field_validator("category_map", "offering_map", mode="before")
     @classmethod
     def _from_file(cls, value: object, info: ValidationInfo) -> object:
-        return _map_of_file(_path(value, info)) if isinstance(value, str) else value
+        return _map_of_file(path_of(value, info)) if isinstance(value, str) else value
 
     @field_validator("category_map")
     @classmethod
@@ -293,13 +234,6 @@ class OfferingsConnection(NamedConnection):
                 raise ValueError(f"{number} cannot divide a price; use 1000000 for a currency with six decimals")
             if not _is_decimal(number) or number > LARGEST_DENOMINATOR:
                 raise ValueError(f"{number} gives prices with too many decimals; use a power of ten up to 10^18")
-        return value
-
-    @field_validator("interval")
-    @classmethod
-    def _schedulable(cls, value: int) -> int:
-        if value not in INTERVALS:
-            raise ValueError(f"{value} s cannot be scheduled evenly; use one of {', '.join(map(str, INTERVALS))}")
         return value
 
     @property
@@ -328,12 +262,6 @@ def _is_decimal(number: int) -> bool:
         while number % factor == 0:
             number //= factor
     return number == 1
-
-
-def _path(name: str, info: ValidationInfo) -> Path:
-    """Return a path of the connections file, which is relative to its folder."""
-    folder: Path = (info.context or {}).get("folder", Path())
-    return folder / Path(name).expanduser()
 
 
 def _map_of_file(path: Path) -> dict[str, str]:

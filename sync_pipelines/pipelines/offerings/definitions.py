@@ -9,7 +9,12 @@ from dagster import AssetSelection, Definitions, define_asset_job, in_process_ex
 from sqlalchemy import Engine
 
 from sync_pipelines.orchestration.assets import reconcile_assets
-from sync_pipelines.orchestration.automation import failure_sensor, reconcile_schedules, retry_sensor
+from sync_pipelines.orchestration.automation import (
+    failure_sensor,
+    interval_sensors,
+    reconcile_schedules,
+    retry_sensor,
+)
 from sync_pipelines.orchestration.freshness import audit_check, freshness_check, health_schedule
 from sync_pipelines.orchestration.spec import ReconcilePipeline, Scoped
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
@@ -88,6 +93,7 @@ def definitions_of(configured: tuple[OfferingsConnection, ...]) -> Definitions:
         schedules=[*reconcile_schedules(pipeline, reconcile_job), health_schedule(pipeline, checks)],
         sensors=[
             chain_events_sensor(pipeline, chains, events_job),
+            *interval_sensors(pipeline, reconcile_job),
             retry_sensor(pipeline, reconcile_job),
             failure_sensor(pipeline, [reconcile_job, events_job]),
         ],

@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.engine.ports import Pair
+from sync_pipelines.pipelines.connection_fields import Limits
 from sync_pipelines.pipelines.offerings import mapping
-from sync_pipelines.pipelines.offerings.connection import Limits, OfferingsConnection
+from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.reader import ChainReader
 from sync_pipelines.pipelines.offerings.writer import WaldurTarget
 from sync_pipelines.settings import Secret

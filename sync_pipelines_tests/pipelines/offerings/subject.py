@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.engine.ports import Pair
-from sync_pipelines.pipelines.offerings.connection import Limits, OfferingsConnection
+from sync_pipelines.pipelines.connection_fields import Limits
+from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.pair import NAME, open_connection
 from sync_pipelines.sandbox.cometbft import ChainWorld
 from sync_pipelines.sandbox.waldur.model import Offering
@@ -22,7 +23,9 @@ from sync_pipelines.settings import Secret
 from sync_pipelines.systems.transport import READ_DELAY
 from sync_pipelines_tests.conformance.mishaps import hinder_served, skewed_served
 from sync_pipelines_tests.conformance.subject import (
+    EVERYTHING,
     USUAL,
+    Capability,
     Mishap,
     Opener,
     Opening,
@@ -141,6 +144,9 @@ class OfferingsSubject:
             shown.setdefault(offering.backend_id, []).append(_content(offering))
         return shown
 
+    def traces(self) -> Any:
+        return None
+
     def in_service(self, natural_key: str) -> int:
         return sum(one["state"] != "Archived" for one in self.shown().get(natural_key, ()))
 
@@ -216,4 +222,4 @@ def _opened(engine: Engine) -> Iterator[OfferingsSubject]:
         yield OfferingsSubject(market, engine)
 
 
-OFFERINGS = Registration("offerings", _opened)
+OFFERINGS = Registration("offerings", _opened, can=EVERYTHING - {Capability.RETIRES_UNTRACKED})

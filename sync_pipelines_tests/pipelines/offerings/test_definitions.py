@@ -20,9 +20,7 @@ from dagster import (
 )
 from sqlalchemy import text
 
-from sync_pipelines.orchestration.automation import cron_of
 from sync_pipelines.orchestration.spec import SCOPE_TAG
-from sync_pipelines.pipelines.offerings.connection import INTERVALS
 from sync_pipelines.pipelines.offerings.definitions import definitions_of
 from sync_pipelines.store import audit, plans
 from sync_pipelines_tests.pipelines.offerings.dagster_runs import checks, defined, materialized, reason, requests, run
@@ -267,9 +265,16 @@ def test_given_a_tick_then_the_schedule_asks_for_every_connection(market: Market
     ]
 
 
-@pytest.mark.parametrize("interval", INTERVALS)
-def test_every_interval_has_a_cron_schedule(interval: int) -> None:
-    assert len(cron_of(interval).split()) == 5
+@pytest.mark.parametrize(
+    ("interval", "by_schedule"), [(60, True), (90, False), (300, True), (45 * 60, False), (48 * 3600, False)]
+)
+def test_every_interval_from_a_minute_on_has_a_schedule_or_a_sensor(
+    market: Market, interval: int, by_schedule: bool
+) -> None:
+    repository = defined(market, interval=interval).get_repository_def()
+
+    name = f"offerings_every_{interval}_s"
+    assert (repository.has_schedule_def(name), repository.has_sensor_def(name)) == (by_schedule, not by_schedule)
 
 
 def test_given_a_failed_run_then_its_reason_is_in_the_audit_log(market: Market, instance: DagsterInstance) -> None:

@@ -1,0 +1,1 @@
+"""Service deployments of BOSH Directors, kept as instance records in Vault."""
