@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
+from functools import reduce
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +17,7 @@ import click
 from sync_pipelines.cli import main as program
 from sync_pipelines.core.lifecycle import mermaid
 from sync_pipelines.core.trees import PRESENCE, Verdict
+from sync_pipelines.pipelines.deployments.reconciler_settings import load_reconciler_options, variable_of
 from sync_pipelines_tests.conformance import page as conformance_page
 from sync_pipelines_tests.faults import page as faults_page
 
@@ -27,6 +30,20 @@ MEANINGS = {
     Verdict.ADOPT: "link by natural key, then write the fields that differ",
     Verdict.UPDATE: "both sides as in base: nothing. Otherwise write the fields that moved",
     Verdict.FORGET: "both gone: forget the link",
+}
+OPTIONS = {
+    "enabled": "`false` leaves the connection out",
+    "interval": "between reconciles, at least `1m`; `0` for no schedule",
+    "max_concurrency": "deployments whose details are read at the same time",
+    "batch_size": "deployments that are handed on together",
+    "retry_attempts": "retries of a failed instance before it becomes a dead letter",
+    "retry_delay": "before the first retry; doubled each time",
+    "cache_ttl": "how long details of a deployment are used again while its list entry stays the same",
+    "debug": "accepted, and changes nothing: the run's log tells all there is; also `BLACKSMITH_DEBUG` and `DEBUG`",
+    "backup.enabled": "back up an instance before it is changed",
+    "backup.retention": "backups kept of each instance; `0` keeps all",
+    "backup.cleanup": "`false` never removes old ones",
+    "backup.path": "folder of the backups, below the instance's id",
 }
 
 
@@ -87,6 +104,7 @@ def pages() -> dict[Path, str]:
         DOCS / "commands.md": command_reference(),
         **filled(DOCS / "conformance.md", conformance_page, "subject", "capabilities", "checks"),
         **filled(DOCS / "reliability.md", faults_page, "faults", "kills", "database"),
+        **deployments(),
     }
 
 
@@ -96,6 +114,31 @@ def filled(page: Path, source: ModuleType, *names: str) -> dict[Path, str]:
     for name in names:
         text = replaced(text, name, getattr(source, name)())
     return {page: text}
+
+
+def deployments() -> dict[Path, str]:
+    """Return the page of the deployments pipeline as it should be."""
+    page = DOCS / "deployments.md"
+    return {page: replaced(page.read_text(encoding="utf-8"), "options", reconciler_options())}
+
+
+def reconciler_options() -> str:
+    """Return the options of the deployments pipeline, with their variables and defaults, as a markdown table."""
+    options = load_reconciler_options(None, {})
+    rows = ["| option | variable | default | |", "|---|---|---|---|"]
+    for name in options.sources:
+        value = reduce(getattr, name.split("."), options)
+        rows.append(f"| `{name}` | `{variable_of(name)}` | `{_in_go(value)}` | {OPTIONS[name]} |")
+    return "\n".join(rows)
+
+
+def _in_go(value: object) -> str:
+    """Return a default as people write it."""
+    if isinstance(value, timedelta):
+        seconds = int(value.total_seconds())
+        size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if seconds % size == 0)
+        return f"{seconds // size}{unit}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def main() -> int:

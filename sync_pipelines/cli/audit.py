@@ -13,7 +13,8 @@ from typing import TextIO
 import click
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import PIPELINE, open_store
+from sync_pipelines.cli.options import pipeline_option
+from sync_pipelines.cli.session import open_store
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.store import audit as audit_log
 
@@ -26,25 +27,27 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--pipeline", default=PIPELINE, show_default=True, help="Which pipeline's log.")
+@pipeline_option
 @click.option("--since", type=click.DateTime(_FORMATS), metavar="TIME", help="Only from this time on (UTC, ISO 8601).")
 @click.option("--key", metavar="ID", help="Only entries about this record.")
 @click.option("--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="File; default is stdout.")
-def export(pipeline: str, since: datetime | None, key: str | None, path: Path | None) -> None:
+def export(pipeline: str | None, since: datetime | None, key: str | None, path: Path | None) -> None:
     """Write the log as JSON lines, oldest first.
 
-    Each line is an entry with its number, its hash and the hash before it. The hash is SHA-256 over the previous
-    hash, a line end, and the entry's canonical JSON without these three.
+    Each pipeline has a log of its own. Each line is an entry with the pipeline, its number there, its hash and the
+    hash before it. The hash is SHA-256 over the previous hash, a line end, and the entry's canonical JSON without these
+    four.
     """
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
     number = 0
     with open_store() as engine, engine.connect() as connection, _target(path) as target:
-        for item in audit_log.entries(connection, pipeline, key=key, since=since):
-            chained = {"number": item.number, "previous_hash": item.previous, "hash": item.hash}
-            target.write(output.json_line({**item.entry, **chained}) + "\n")
-            number += 1
-    output.note(f"{number} entries of {pipeline} exported" + (f" to {path}" if path else ""))
+        for chain in [pipeline] if pipeline else audit_log.chains(connection):
+            for item in audit_log.entries(connection, chain, key=key, since=since):
+                chained = {"pipeline": chain, "number": item.number, "previous_hash": item.previous, "hash": item.hash}
+                target.write(output.json_line({**item.entry, **chained}) + "\n")
+                number += 1
+    output.note(f"{number} entries{f' of {pipeline}' if pipeline else ''} exported" + (f" to {path}" if path else ""))
 
 
 @audit.command()

@@ -1,12 +1,12 @@
-"""``sync-pipelines demo``: the whole thing, running on stand-ins of the chain and of Waldur."""
+"""``sync-pipelines demo``: the whole thing, running on stand-ins of the external systems and on a real OpenBao."""
 
 from __future__ import annotations
 
-import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 
 import click
 from click.core import ParameterSource
@@ -16,14 +16,17 @@ from sqlalchemy import Engine
 from sync_pipelines.cli import output
 from sync_pipelines.cli.children import Children
 from sync_pipelines.cli.dagster_ui import ENDED, DagsterUi
+from sync_pipelines.cli.demo_discrepancies import discrepancies
 from sync_pipelines.cli.demo_home import DemoHome, demo_home, environment
-from sync_pipelines.cli.reconcile import print_rows, reconcile_now, tell
-from sync_pipelines.cli.runs import JOB, Options
-from sync_pipelines.cli.session import PIPELINE, connections, dagster_instance, open_store, operator, project_folder
-from sync_pipelines.cli.summary import Summary, summarise
+from sync_pipelines.cli.demo_peers import print_next_steps, started_peers, step
+from sync_pipelines.cli.reconcile import advise, reconcile_now
+from sync_pipelines.cli.runs import Options
+from sync_pipelines.cli.session import connections, dagster_instance, open_store, operator, project_folder
+from sync_pipelines.cli.summary import Summary, summarise, summary_table
 from sync_pipelines.core.errors import SyncError
-from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, DemoUrls
 from sync_pipelines.store import embedded, findings
+from sync_pipelines.store.lookup import remarks
+from sync_pipelines.store.scopes import find_scope
 
 UI_PORT = 3000
 _UI_SECONDS = 180.0
@@ -34,16 +37,17 @@ _SCOPE_TAG = "sync/scope"
 
 @click.command()
 @click.option("--once", is_flag=True, help="One pass without the UI, then stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @click.option("--port", default=UI_PORT, show_default=True, type=click.IntRange(1, 65535), help="Port of the UI.")
 @click.option("--fresh", is_flag=True, help="Start over: forget what earlier demos left.")
 @click.pass_context
 def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) -> None:
-    """Show the whole thing on stand-ins of the chain and of Waldur.
+    """Show the whole thing on stand-ins of the external systems.
 
-    Starts a PostgreSQL, the stand-ins, the Dagster UI and its daemon, reconciles three providers' offerings, and goes
-    on until Ctrl-C, which stops all of it. What happened is kept for the next demo. Settings of the environment that
-    lead to real connections or data are left aside.
+    Starts a PostgreSQL, the stand-ins of a chain, of Waldur and of two BOSH Directors, a real OpenBao, the Dagster UI
+    and its daemon, reconciles three providers' offerings and both Directors' deployments, and goes on until Ctrl-C,
+    which stops all of it. What happened is kept for the next demo. Settings of the environment that lead to real
+    connections or data are left aside.
     """
     console = output.progress_console()
     ui_port = None if once else _free_port(port, may_differ=ctx.get_parameter_source("port") is ParameterSource.DEFAULT)
@@ -55,35 +59,24 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
         children.open()
         stack.enter_context(_postgres(home, children, console))
         stack.callback(children.end)
-        urls = _stand_ins(home, children, console)
-        home.write_connections(urls)
+        peers = started_peers(home, children, console)
+        home.write_connections(peers.connections)
         engine = stack.enter_context(open_store())
-        with _step(console, "Dagster's tables"), dagster_instance():
+        with step(console, "Dagster's tables"), dagster_instance():
             pass  # made when an instance is opened; webserver and daemon would both try at once
         if ui_port is None:
-            rows = reconcile_now(engine, [(c.name, Options()) for c in connections()])
-            if not as_json:
-                _print_waiting(engine)
-            tell(rows, as_json=as_json)
+            rows = reconcile_now(engine, [(one, Options()) for one in connections()])
+            if not print_outcome(engine, rows, as_json=as_json):
+                ctx.exit(1)
             return
+        # Dagster may reconcile by itself as soon as it is up: that is part of the first reconcile.
+        started = datetime.now(UTC)
         ui = stack.enter_context(_dagster(ui_port, children, console))
-        rows = _reconcile(engine, ui, children, console)
-        if not as_json:
-            _print_waiting(engine)
-        print_rows(rows, as_json=as_json)
-        _print_next_steps(home, urls, ui)
+        is_done = print_outcome(engine, _reconcile(engine, ui, children, console, started), as_json=as_json)
+        print_next_steps(home, peers, ui)
         _wait(children, console)
-        if not all(row.done for row in rows):
+        if not is_done:
             ctx.exit(1)
-
-
-@contextmanager
-def _step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is going on, and afterwards how long it took."""
-    started = time.monotonic()
-    with console.status(name) as status:
-        yield lambda more: status.update(f"{name}: {more}")
-    console.print(f"  {name}: {time.monotonic() - started:.1f} s")
 
 
 @contextmanager
@@ -93,33 +86,18 @@ def _postgres(home: DemoHome, children: Children, console: Console) -> Iterator[
         return
     children.also_stop_postgres(home.postgres)
     try:
-        with _step(console, "PostgreSQL"):
+        with step(console, "PostgreSQL"):
             embedded.ensure_running(home.postgres)
         yield
     finally:
         embedded.stop(home.postgres)
 
 
-def _stand_ins(home: DemoHome, children: Children, console: Console) -> DemoUrls:
-    with _step(console, "Stand-ins of the chain and of Waldur"):
-        child = children.start("stand-ins", ["sync_pipelines.sandbox", "--folder", str(home.stand_ins)], pipe=True)
-        assert child.stdout is not None
-        line = child.stdout.readline()
-        if not line:
-            child.wait()
-            children.check()
-        urls = DemoUrls(**json.loads(line))
-    for what, url, port in (("Waldur", urls.waldur, WALDUR_PORT), ("the chain", urls.chain, CHAIN_PORT)):
-        if not url.endswith(f":{port}"):
-            output.note(f"port {port} is taken: the stand-in of {what} is at {url}")
-    return urls
-
-
 @contextmanager
 def _dagster(port: int, children: Children, console: Console) -> Iterator[DagsterUi]:
     ui = DagsterUi(f"http://127.0.0.1:{port}")
     try:
-        with _step(console, "Dagster UI and daemon"):
+        with step(console, "Dagster UI and daemon"):
             web = ["dagster_webserver", "--host", "127.0.0.1", "--port", str(port), "--workspace", "workspace.yaml"]
             children.start("dagster-webserver", web)
             children.start("dagster-daemon", ["dagster._daemon", "run", "--workspace", "workspace.yaml"])
@@ -139,15 +117,21 @@ def _until(condition: Callable[[], bool], children: Children, otherwise: str) ->
         time.sleep(_LOOK_SECONDS)
 
 
-def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Console) -> list[Summary]:
-    """Reconcile all connections as runs that go the usual way: queue, daemon, a process each."""
-    names = [connection.name for connection in connections()]
-    with _step(console, "First reconcile") as say:
-        ids = {ui.launch(JOB, name, {_SCOPE_TAG: f"{PIPELINE}/{name}", "user": operator()}): name for name in names}
+def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Console, started: datetime) -> list[Summary]:
+    """Reconcile all connections as runs that go the usual way: queue, daemon, a process each.
+
+    Arguments:
+        started: changes of earlier plans are not counted.
+    """
+    with step(console, "First reconcile") as say:
+        ids = {
+            ui.launch(one.pipeline.job, one.name, {_SCOPE_TAG: one.full_name, "user": operator()}): one
+            for one in connections()
+        }
         deadline = time.monotonic() + _RUN_SECONDS
         while True:
             runs = ui.runs(list(ids))
-            say(", ".join(f"{name} {runs[run_id].status.lower()}" for run_id, name in ids.items() if run_id in runs))
+            say(", ".join(f"{one.name} {runs[run_id].status.lower()}" for run_id, one in ids.items() if run_id in runs))
             if all(run.status in ENDED for run in runs.values()):
                 break
             children.check()
@@ -156,37 +140,60 @@ def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Conso
             time.sleep(_LOOK_SECONDS)
     rows = []
     with engine.connect() as connection:
-        for run_id, name in ids.items():
+        for run_id, one in ids.items():
             success = runs[run_id].status == "SUCCESS"
-            reason = None if success else ui.reason(run_id)
-            seconds = runs[run_id].seconds
-            rows.append(summarise(connection, name, run_id=run_id, success=success, reason=reason, seconds=seconds))
+            rows.append(
+                summarise(
+                    connection,
+                    one.pipeline.name,
+                    one.name,
+                    run_id=run_id,
+                    success=success,
+                    reason=None if success else ui.reason(run_id),
+                    seconds=runs[run_id].seconds,
+                    since=started,
+                )
+            )
     return rows
+
+
+def print_outcome(engine: Engine, rows: Sequence[Summary], *, as_json: bool) -> bool:
+    """Print what came of the first reconcile; say whether all that was planned was done, and all mistakes found."""
+    with engine.connect() as connection:
+        documented = discrepancies(connection)
+    if as_json:
+        output.print_json({"connections": list(rows), "discrepancies": documented})
+    else:
+        _print_waiting(engine)
+        if documented:
+            columns = ["number", "in Vault on purpose", "record", "found as"]
+            cells = [(d.number, d.kind, "\n".join(d.instances), d.found or "NOT FOUND") for d in documented]
+            output.show(output.table("Documented discrepancies", columns, cells, numbers=["number"]))
+        output.show(summary_table("Reconciled", rows))
+    advise(rows)
+    missing = [str(one.number) for one in documented if not one.found]
+    if missing:
+        output.note(f"documented discrepancies that were not found: {', '.join(missing)}")
+    return all(row.done for row in rows) and not missing
 
 
 def _print_waiting(engine: Engine) -> None:
     """Print what no machine may settle."""
     with engine.connect() as connection:
-        standing = findings.standing(connection, PIPELINE)
-    if standing:
-        rows = [(f.scope, f.kind, f.natural_key, f.detail) for f in standing]
+        rows = [
+            (one.full_name, *what)
+            for one in connections()
+            if (scope := find_scope(connection, one.pipeline.name, one.name))
+            for what in [
+                *(
+                    (f.kind, f.natural_key, f.detail)
+                    for f in findings.standing(connection, scope.pair, scope=scope.name)
+                ),
+                *(("withheld", r.key, r.reason) for r in remarks(connection, scope) if r.side == "left"),
+            ]
+        ]
+    if rows:
         output.show(output.table("Waiting for a person", ["connection", "what", "record", "found"], rows))
-
-
-def _print_next_steps(home: DemoHome, urls: DemoUrls, ui: DagsterUi) -> None:
-    offering = f"{connections()[0].provider}/1"
-    update = json.dumps({"id": offering, "changes": {"name": "Renamed on the chain"}})
-    output.note(
-        f"\nThe Dagster UI: {ui.url}\n\n"
-        "Change an offering on the chain, and see it arrive in Waldur within seconds:\n"
-        f"  curl -X POST {urls.chain}/_sandbox/chain/update -d '{update}'\n\n"
-        "In another terminal, look at it from there:\n"
-        f"  . {home.shell_file}\n"
-        f"  sync-pipelines offerings status {offering}\n"
-        "  sync-pipelines plan list\n"
-        "  sync-pipelines audit verify\n\n"
-        "Ctrl-C stops everything."
-    )
 
 
 def _wait(children: Children, console: Console) -> None:

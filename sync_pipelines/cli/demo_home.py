@@ -10,19 +10,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from sync_pipelines.cli.session import DAGSTER_VARIABLE
 from sync_pipelines.core.errors import SyncError
-from sync_pipelines.sandbox.demo import DemoUrls, demo_connections, demo_tokens
+from sync_pipelines.sandbox.demo import demo_tokens
+from sync_pipelines.sandbox.demo_deployments import deployment_secrets
 from sync_pipelines.settings import CONNECTIONS_VARIABLE
 from sync_pipelines.store import database, embedded
 from sync_pipelines.store.home import home_folder
 
 SHELL_FILE = "environment.sh"
 _FOREIGN = (database.SYNC_VARIABLE, database.DAGSTER_VARIABLE)
-_GUIDE_PREFIX = "VIRTENGINE_"
+_GUIDE_PREFIXES = ("VIRTENGINE_", "BLACKSMITH_")
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ class DemoHome:
             CONNECTIONS_VARIABLE: str(self.connections),
             DAGSTER_VARIABLE: str(self.project),
             **demo_tokens(),
+            **deployment_secrets(),
         }
 
-    def write_connections(self, urls: DemoUrls) -> None:
+    def write_connections(self, document: Mapping[str, Any]) -> None:
         """Write the connections file, and the file for shells."""
-        document = yaml.safe_dump(demo_connections(urls), sort_keys=False, allow_unicode=True)
-        _replace(self.connections, "# Written by the demo at every start.\n" + document)
+        text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
+        _replace(self.connections, "# Written by the demo at every start.\n" + text)
         lines = [f"unset {name}" for name in _FOREIGN]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.variables.items()]
         _replace(self.shell_file, "\n".join(lines) + "\n")
@@ -119,7 +122,7 @@ def demo_home(project: Path) -> Iterator[DemoHome]:
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Work in the demo's environment: its variables, and none that would lead to other data."""
     before = dict(os.environ)
-    for name in [name for name in os.environ if name in _FOREIGN or name.startswith(_GUIDE_PREFIX)]:
+    for name in [name for name in os.environ if name in _FOREIGN or name.startswith(_GUIDE_PREFIXES)]:
         del os.environ[name]
     os.environ.update(variables)
     try:

@@ -5,28 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import click
 from sqlalchemy import Engine, text
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import DAGSTER_VARIABLE, connections, dagster_instance
+from sync_pipelines.cli.finding import Finding
+from sync_pipelines.cli.pipelines import Configured
+from sync_pipelines.cli.session import DAGSTER_VARIABLE, connections, dagster_instance, labels
 from sync_pipelines.cli.wording import first_line
 from sync_pipelines.core.errors import SyncError
-from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.settings import connections_path
 from sync_pipelines.store.database import DatabaseUrls, check_server, connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import pending
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Result of one check. ``detail`` says what was found; of a problem also what to do."""
-
-    check: str
-    ok: bool
-    detail: str
 
 
 @click.command()
@@ -53,10 +44,10 @@ def doctor(as_json: bool) -> None:
 
 
 def _all_checks() -> Iterator[Finding]:
-    configured: tuple[OfferingsConnection, ...] = ()
+    configured: tuple[Configured, ...] = ()
     try:
         configured = connections()
-        names = ", ".join(connection.name for connection in configured)
+        names = ", ".join(one.full_name for one in configured)
         yield Finding("settings", True, f"{connections_path()}: {names}")
     except SyncError as error:
         yield Finding("settings", False, str(error))
@@ -71,8 +62,9 @@ def _all_checks() -> Iterator[Finding]:
         yield from database
         if all(finding.ok for finding in database):
             yield _dagster()
-            for connection in configured:
-                yield from asyncio.run(_connection(connection, engine))
+            called = labels(configured)
+            for one in configured:
+                yield from asyncio.run(_connection(one, called[one.full_name], engine))
     finally:
         engine.dispose()
 
@@ -112,31 +104,13 @@ def _dagster() -> Finding:
         return Finding("dagster", False, str(error))
 
 
-async def _connection(connection: OfferingsConnection, engine: Engine) -> list[Finding]:
-    from sync_pipelines.pipelines.offerings.pair import open_connection
+async def _connection(one: Configured, name: str, engine: Engine) -> list[Finding]:
     from sync_pipelines.systems.throttle import NoThrottle
 
     # Past the shared breakers: a dead URL found here must not stop runs, and an open breaker must not hide the cause.
-    async with open_connection(connection, engine, throttle=NoThrottle()) as opened:
-        chain, waldur = f"{connection.name}: chain", f"{connection.name}: waldur"
-        found = []
-        try:
-            tip = await opened.chain.check()
-            offerings = len(await opened.chain.list_offerings(connection.provider))
-            told = f"{tip.chain_id} at height {tip.height}, CometBFT {tip.node_version}, {offerings} offerings"
-            found.append(Finding(chain, True, told if tip.tx_index else told + "; without tx_index, events are slow"))
-        except SyncError as error:
-            found.append(Finding(chain, False, str(error)))
-        try:
-            problems = await opened.waldur.check(
-                connection.waldur.customer_uuid,
-                category_uuids=sorted(set(connection.category_map.values())),
-                offering_type=connection.waldur.offering_type,
-            )
-        except SyncError as error:
-            problems = [str(error)]
-        found += [Finding(waldur, False, problem) for problem in problems]
-        if not problems:
-            publishing = "publishes" if opened.waldur.can_publish else "no staff token: new offerings wait in Draft"
-            found.append(Finding(waldur, True, f"{connection.waldur.url}, {publishing}"))
-        return found
+    try:
+        async with one.pipeline.open(one.connection, engine, throttle=NoThrottle()) as opened:
+            found: list[Finding] = await one.pipeline.examiner()(opened, name)
+            return found
+    except SyncError as error:
+        return [Finding(name, False, str(error))]

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from sqlalchemy import Connection
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.session import PIPELINE, open_store
+from sync_pipelines.cli.options import pipeline_option
+from sync_pipelines.cli.pipelines import PIPELINES
+from sync_pipelines.cli.session import open_store
 from sync_pipelines.engine.ledger import COUNTERS
 from sync_pipelines.store import metrics as kept
 from sync_pipelines.store.metrics import BUCKETS, Sample
@@ -17,48 +20,55 @@ _DURATION = "duration_seconds"
 
 
 @click.command()
-@click.option("--pipeline", default=PIPELINE, show_default=True, type=click.Choice([PIPELINE]), help="Whose metrics.")
+@pipeline_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; of the histogram also the buckets.")
-def metrics(pipeline: str, as_json: bool) -> None:
+def metrics(pipeline: str | None, as_json: bool) -> None:
     """List counters, gauges and the histogram of each connection.
 
     Each bucket of the histogram counts the syncs that took at most so many seconds. In SQL the same numbers are in
     sync.metric and sync.gauge.
     """
-    from sync_pipelines.pipelines.offerings.pair import METRIC_PREFIX
-
     with open_store() as engine, engine.connect() as connection:
-        counted = kept.counters(connection, pipeline)
-        gauges = kept.gauges(connection, pipeline, METRIC_PREFIX)
+        documents = [
+            document for name in ([pipeline] if pipeline else PIPELINES) for document in _of_pipeline(connection, name)
+        ]
+    if as_json:
+        output.print_json(documents)
+    elif not documents:
+        output.note("Nothing was measured yet: no connection was reconciled.")
+    else:
+        _show(documents)
+
+
+def _of_pipeline(connection: Connection, pipeline: str) -> list[dict[str, Any]]:
+    counted = kept.counters(connection, pipeline)
+    prefix = PIPELINES[pipeline].metric_prefix
+    gauges = kept.gauges(connection, pipeline, prefix)
     # Every scope has gauges, even one of which only events were read.
     names = list(dict.fromkeys(sample.scope for sample in gauges))
-    documents = [
+    return [
         {
             "connection": name,
             "pipeline": pipeline,
             "metrics": _of_connection(
-                METRIC_PREFIX, [s for s in counted if s.scope == name], [s for s in gauges if s.scope == name]
+                prefix, [s for s in counted if s.scope == name], [s for s in gauges if s.scope == name]
             ),
         }
         for name in names
     ]
-    if as_json:
-        output.print_json(documents)
-    elif not documents:
-        output.note(f"Nothing was measured yet: no connection of {pipeline} was reconciled.")
-    else:
-        _show(documents)
 
 
 def _of_connection(prefix: str, counted: Sequence[Sample], gauges: Sequence[Sample]) -> dict[str, dict[str, Any]]:
     """Return metric name -> type and numbers. What never happened is shown as 0."""
     values = {(sample.name, sample.bucket): sample.value for sample in counted}
-    counters = [f"{prefix}_{name}" for name in COUNTERS]
+    counters = dict.fromkeys(f"{prefix}_{name}" for name in COUNTERS)
+    # A pipeline may count more than every pipeline does.
+    counters |= dict.fromkeys(sample.name for sample in counted if not sample.bucket)
     duration = f"{prefix}_{_DURATION}"
     found: dict[str, dict[str, Any]] = {
         name: {"type": "counter", "value": int(values.get((name, ""), 0))} for name in counters
     }
-    found |= {gauge.name: {"type": "gauge", "value": int(gauge.value)} for gauge in gauges}
+    found |= {gauge.name: {"type": "gauge", "value": _measured(gauge)} for gauge in gauges}
     found[duration] = {
         "type": "histogram",
         "count": int(values.get((duration, "count"), 0)),
@@ -68,10 +78,16 @@ def _of_connection(prefix: str, counted: Sequence[Sample], gauges: Sequence[Samp
     return found
 
 
+def _measured(gauge: Sample) -> int | float:
+    """Return a gauge's value: most are counts, and those of seconds are not."""
+    return round(gauge.value, 3) if gauge.name.endswith("_seconds") else int(gauge.value)
+
+
 def _show(documents: Sequence[Mapping[str, Any]]) -> None:
+    whose = output.names([(document["pipeline"], document["connection"]) for document in documents])
     rows = [
-        (document["connection"], name, metric["type"], _value(metric))
-        for document in documents
+        (connection, name, metric["type"], _value(metric))
+        for connection, document in zip(whose, documents, strict=True)
         for name, metric in document["metrics"].items()
     ]
     output.show(output.table("Metrics", ["connection", "metric", "type", "value"], rows, numbers=["value"]))

@@ -65,6 +65,16 @@ def table(
     return made
 
 
+def names(connections: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what connections are called in a table: with their pipelines when there is more than one.
+
+    Arguments:
+        connections: pipeline and name of each.
+    """
+    several = len({pipeline for pipeline, _ in connections}) > 1
+    return [f"{pipeline}/{name}" if several else name for pipeline, name in connections]
+
+
 def facts(values: Mapping[str, object]) -> Table:
     """Return names and values as a table of two columns without a frame."""
     made = Table(show_header=False, box=None, pad_edge=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import uuid
@@ -14,12 +13,13 @@ import click
 from sqlalchemy import Connection, Engine
 
 from sync_pipelines.cli import output
+from sync_pipelines.cli.options import connection_option, pipeline_option, scope_of
+from sync_pipelines.cli.pipelines import Configured
 from sync_pipelines.cli.reconcile import reconcile_now, tell
 from sync_pipelines.cli.runs import Options
-from sync_pipelines.cli.session import PIPELINE, choose, connections, open_store, operator
+from sync_pipelines.cli.session import choose_one, connections, open_store, operator
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change
-from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.store import plans
 from sync_pipelines.store.plans import StoredPlan
 
@@ -32,14 +32,16 @@ def plan() -> None:
 
 
 @plan.command(name="list")
-@click.option("--provider", metavar="NAME", help="Only this connection: its name or its provider's address.")
+@pipeline_option
+@connection_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(provider: str | None, limit: int, as_json: bool) -> None:
+def list_(pipeline: str | None, wanted: str | None, limit: int, as_json: bool) -> None:
     """List the newest plans."""
-    scope = choose(connections(), provider)[0].name if provider else None
+    chosen, scope = scope_of(pipeline, wanted)
+    pair = chosen[0] if len(chosen) == 1 else None
     with open_store() as engine, engine.connect() as connection:
-        found = plans.list_plans(connection, pair=PIPELINE, scope=scope, limit=limit)
+        found = plans.list_plans(connection, pair=pair, scope=scope, limit=limit)
     if as_json:
         output.print_json([_plan_document(item) for item in found])
         return
@@ -49,8 +51,8 @@ def list_(provider: str | None, limit: int, as_json: bool) -> None:
             "Plans, newest first",
             columns,
             [
-                (p.hash[:12], p.scope, p.state, p.created_at, *_numbers(p), "; ".join(p.held_reasons) or None)
-                for p in found
+                (p.hash[:12], name, p.state, p.created_at, *_numbers(p), "; ".join(p.held_reasons) or None)
+                for name, p in zip(output.names([(p.pair, p.scope) for p in found]), found, strict=True)
             ],
             numbers=columns[4:8],
         )
@@ -93,15 +95,15 @@ def approve(hash_: str, yes: bool, no_apply: bool, as_json: bool) -> None:
                 plans.approve(connection, found, operator())
             if not as_json:
                 _show(connection, found, limit=50)
-        configured = choose(connections(), found.scope)[0]
+        configured = choose_one(connections(), f"{found.pair}/{found.scope}")
         _confirm(found, yes=yes)
         if no_apply:
             _approve_only(engine, found, configured)
-            output.note(f"plan {found.hash[:12]} is approved; the next reconcile of {found.scope} applies it")
+            output.note(f"plan {found.hash[:12]} is approved; the next reconcile of {configured.full_name} applies it")
             if as_json:
                 output.print_json({"plan": found.hash, "state": "approved"})
             return
-        rows = reconcile_now(engine, [(found.scope, Options(approve=found.hash))])
+        rows = reconcile_now(engine, [(configured, Options(approve=found.hash))])
     tell(rows, as_json=as_json)
 
 
@@ -114,26 +116,26 @@ def _confirm(found: StoredPlan, *, yes: bool) -> None:
         raise PlanRefused(f"plan {found.hash[:12]} was not approved and stays {found.state}")
 
 
-def _approve_only(engine: Engine, found: StoredPlan, configured: OfferingsConnection) -> None:
+def _approve_only(engine: Engine, found: StoredPlan, configured: Configured) -> None:
     from sync_pipelines.engine.context import working_on
     from sync_pipelines.engine.reconcile import approve as approve_plan
-    from sync_pipelines.pipelines.offerings.pair import open_connection
+    from sync_pipelines.engine.stopping import run_until_stopped
 
     async def work() -> None:
         run_id, log = f"cli-{uuid.uuid4()}", logging.getLogger(__name__)
         async with (
-            open_connection(configured, engine) as opened,
+            configured.pipeline.open(configured.connection, engine) as opened,
             working_on(engine, opened.pair, run_id, log) as run,
         ):
             approve_plan(run, found.hash, operator())
 
-    asyncio.run(work())
+    run_until_stopped(work())
 
 
 def _show(connection: Connection, found: StoredPlan, limit: int) -> None:
     whole = "all records" if found.keys is None else f"{len(found.keys)} records: {', '.join(found.keys)}"
     about: dict[str, Any] = {
-        "connection": found.scope,
+        "connection": f"{found.pair}/{found.scope}",
         "state": found.state,
         "made": f"{output.moment(found.created_at)} by run {found.run_id}",
         "of": whole,

@@ -19,13 +19,16 @@ INTERRUPTED = 130
 
 # Name -> module of this package; the command has the module's name. Loaded when needed: together they take a second.
 _COMMANDS = {
-    "offerings": "offerings",
     "reconcile": "reconcile",
+    "why": "why",
     "plan": "plan",
     "dead-letter": "dead_letter",
     "audit": "audit",
     "metrics": "metrics",
     "doctor": "doctor",
+    "offerings": "offerings",
+    # This one adds the commands for backups to the group.
+    "deployments": "deployment_backups",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sync_pipelines.cli.session import PIPELINE, operator
+from sync_pipelines.cli.pipelines import Configured
+from sync_pipelines.cli.session import operator
 from sync_pipelines.cli.wording import without_class
 from sync_pipelines.core.errors import RunStopped
 from sync_pipelines.orchestration.process_tag import PROCESS_TAG, this_process
@@ -16,7 +17,6 @@ from sync_pipelines.orchestration.process_tag import PROCESS_TAG, this_process
 if TYPE_CHECKING:
     from dagster import DagsterInstance, ExecuteInProcessResult
 
-JOB = f"{PIPELINE}_reconcile"
 WAIT_SECONDS = 120.0
 """How long to wait for another run over the same connection; a killed one may never end."""
 
@@ -52,7 +52,7 @@ class Ended:
 
 def run_reconcile(
     instance: DagsterInstance,
-    connection: str,
+    configured: Configured,
     options: Options,
     *,
     verbose: bool = False,
@@ -69,13 +69,13 @@ def run_reconcile(
     from sync_pipelines.definitions import defs
     from sync_pipelines.orchestration.spec import SCOPE_TAG
 
-    tags = {SCOPE_TAG: f"{PIPELINE}/{connection}", "user": operator(), PROCESS_TAG: this_process()}
+    tags = {SCOPE_TAG: configured.full_name, "user": operator(), PROCESS_TAG: this_process()}
     _wait_for_turn(instance, {SCOPE_TAG: tags[SCOPE_TAG]}, say)
     started = time.monotonic()
     with _ending(instance, make_new_run_id()) as run_id:
-        result = defs.resolve_job_def(JOB).execute_in_process(
+        result = defs.resolve_job_def(configured.pipeline.job).execute_in_process(
             instance=instance,
-            partition_key=connection,
+            partition_key=configured.name,
             run_config={
                 "resources": {"options": {"config": options.config}},
                 # The log is kept in the instance in any case.

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy import Engine
 
+from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import CONNECTIONS_VARIABLE, connections_path, load_section
+from sync_pipelines.settings import CONNECTIONS_VARIABLE, connections_path
 from sync_pipelines.store.database import connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import migrate
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-PIPELINE = "offerings"
 DAGSTER_VARIABLE = "DAGSTER_HOME"
 
 
@@ -40,13 +39,13 @@ def open_store() -> Iterator[Engine]:
         engine.dispose()
 
 
-def connections() -> tuple[OfferingsConnection, ...]:
-    """Return the enabled connections.
+def connections() -> tuple[Configured, ...]:
+    """Return the enabled connections of all pipelines.
 
     Raises:
         ConfigurationError: the connections file is wrong, or has no enabled connection.
     """
-    found = tuple(c for c in load_section(PIPELINE, OfferingsConnection, known=SECTIONS) if c.enabled)
+    found = tuple(Configured(pipeline, one) for pipeline in PIPELINES.values() for one in pipeline.load())
     if found:
         return found
     path = connections_path()
@@ -55,32 +54,52 @@ def connections() -> tuple[OfferingsConnection, ...]:
             f"there is no connections file: set {CONNECTIONS_VARIABLE}, or write a connections.yaml here "
             "(deploy/connections.example.yaml shows the format; 'sync-pipelines demo' needs none)"
         )
-    raise ConfigurationError(f"{path}: there is no enabled connection under {PIPELINE!r}")
+    raise ConfigurationError(f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}")
 
 
-def choose(configured: Sequence[OfferingsConnection], wanted: str | None) -> list[OfferingsConnection]:
-    """Return the connections with a name or a provider address; all of them for ``None``.
+def choose(configured: Sequence[Configured], wanted: str | None) -> list[Configured]:
+    """Return the connections that a word of the command line stands for; all of them for ``None``.
 
-    Raises:
-        ConfigurationError: there is none.
-    """
-    chosen = [c for c in configured if wanted in (None, c.name, c.provider)]
-    if not chosen:
-        names = ", ".join(f"{c.name} ({c.provider})" for c in configured)
-        raise ConfigurationError(f"no connection is named {wanted!r} or has that provider; there are {names}")
-    return chosen
-
-
-def provider_of(offering_id: str) -> str:
-    """Return the provider's address in an offering id.
+    Arguments:
+        wanted: a connection's name (``nordlys``), the same with its pipeline (``offerings/nordlys``), a pipeline for
+            all connections of it, or the other word that a pipeline's connections go by (a provider's address).
 
     Raises:
-        ConfigurationError: it is no offering id.
+        ConfigurationError: there is none, or connections of two pipelines have that name.
     """
-    provider, slash, sequence = offering_id.rpartition("/")
-    if not slash or not provider or not sequence.isdecimal():
-        raise ConfigurationError(f"{offering_id!r} is not an offering id; it has the form <provider address>/<number>")
-    return provider
+    if wanted is None:
+        return list(configured)
+    if wanted in PIPELINES:
+        return [c for c in configured if c.pipeline.name == wanted] or _unknown(configured, wanted)
+    chosen = [c for c in configured if wanted in (c.name, c.full_name, c.alias)]
+    if len({c.pipeline.name for c in chosen}) > 1:
+        names = " or ".join(c.full_name for c in chosen)
+        raise ConfigurationError(f"{wanted!r} is a connection of {len(chosen)} pipelines; write {names}")
+    return chosen or _unknown(configured, wanted)
+
+
+def choose_one(configured: Sequence[Configured], wanted: str) -> Configured:
+    """Return the one connection that a word of the command line stands for.
+
+    Raises:
+        ConfigurationError: there is none, or more than one.
+    """
+    chosen = choose(configured, wanted)
+    if len(chosen) > 1:
+        names = ", ".join(c.full_name for c in chosen)
+        raise ConfigurationError(f"{wanted!r} stands for {len(chosen)} connections; name one of {names}")
+    return chosen[0]
+
+
+def labels(configured: Sequence[Configured]) -> dict[str, str]:
+    """Return how each connection is told of, by full name: its name alone where no other pipeline has one like it."""
+    names = Counter(c.name for c in configured)
+    return {c.full_name: c.name if names[c.name] == 1 else c.full_name for c in configured}
+
+
+def _unknown(configured: Sequence[Configured], wanted: str) -> NoReturn:
+    names = ", ".join(c.full_name if c.alias is None else f"{c.full_name} ({c.alias})" for c in configured)
+    raise ConfigurationError(f"no connection is named {wanted!r} or stands for it; there are {names}")
 
 
 def project_folder() -> Path:

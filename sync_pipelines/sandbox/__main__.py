@@ -1,4 +1,4 @@
-"""``python -m sync_pipelines.sandbox``: serve the demo's stand-ins until the process is told to stop."""
+"""``python -m sync_pipelines.sandbox``: run the demo's peers until the process is told to stop."""
 
 from __future__ import annotations
 
@@ -6,36 +6,70 @@ import argparse
 import json
 import signal
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, StateUnreadable, demo_stand_ins
+import httpx
+
+from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, demo_stand_ins
+from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, UAA_PORT, VAULT_PORT, deployment_peers
+from sync_pipelines.sandbox.keeping import StateUnreadable
+from sync_pipelines.sandbox.openbao.process import BaoMissing
 
 
 def main() -> int:
-    """Serve, and say where as one line of JSON: ``{"waldur": URL, "chain": URL}``."""
-    parser = argparse.ArgumentParser(prog="python -m sync_pipelines.sandbox", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the stand-ins keep their state")
-    parser.add_argument("--waldur-port", type=int, default=WALDUR_PORT, help="preferred port (default: %(default)s)")
-    parser.add_argument("--chain-port", type=int, default=CHAIN_PORT, help="preferred port (default: %(default)s)")
-    parser.add_argument("--block-seconds", type=float, default=2.0, help="seconds per block (default: %(default)s)")
-    given = parser.parse_args()
+    """Serve, and say where as one line of JSON.
+
+    ``{"offerings": {...}, "deployments": {...}, "left_out": null}`` with the fields of ``DemoUrls`` and
+    ``DeploymentPeers``; ``deployments`` is null when ``left_out`` says why.
+    """
+    given = _arguments()
     # Blocked before any thread is started, so that every thread leaves them to sigwait.
     ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
-        with demo_stand_ins(
-            given.folder,
-            waldur_port=given.waldur_port,
-            chain_port=given.chain_port,
-            block_seconds=given.block_seconds,
-        ) as urls:
-            print(json.dumps(asdict(urls)), flush=True)
+        with ExitStack() as stack:
+            ports = {"waldur_port": given.waldur_port, "chain_port": given.chain_port}
+            urls = stack.enter_context(demo_stand_ins(given.folder, block_seconds=given.block_seconds, **ports))
+            told: dict[str, Any] = {"offerings": asdict(urls), "deployments": None, "left_out": None}
+            try:
+                peers = stack.enter_context(
+                    deployment_peers(
+                        given.folder / "deployments",
+                        director_port=given.director_port,
+                        uaa_port=given.uaa_port,
+                        vault_port=given.vault_port,
+                    )
+                )
+                told["deployments"] = asdict(peers)
+            except (BaoMissing, RuntimeError) as reason:
+                told["left_out"] = str(reason)
+            except httpx.HTTPError as reason:
+                told["left_out"] = f"OpenBao refuses the demo's secrets: {reason}"
+            print(json.dumps(told), flush=True)
             signal.sigwait(ends)
     except StateUnreadable as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sync_pipelines.sandbox", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where the peers keep their state")
+    ports = {
+        "--waldur-port": WALDUR_PORT,
+        "--chain-port": CHAIN_PORT,
+        "--director-port": DIRECTOR_PORT,
+        "--uaa-port": UAA_PORT,
+        "--vault-port": VAULT_PORT,
+    }
+    for option, port in ports.items():
+        parser.add_argument(option, type=int, default=port, help="preferred port (default: %(default)s)")
+    parser.add_argument("--block-seconds", type=float, default=2.0, help="seconds per block (default: %(default)s)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

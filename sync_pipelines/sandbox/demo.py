@@ -1,4 +1,4 @@
-"""Both stand-ins with the demo's data, which remember their state from one start to the next.
+"""The offerings pipeline's peers with the demo's data, which remember their state from one start to the next.
 
 The worlds live in memory. Every change is written to a file before its request is answered, so that a killed demo
 never forgets what the pipeline was told; empty blocks of the chain are saved once a minute and at the end.
@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from sync_pipelines.sandbox.background import repeated
 from sync_pipelines.sandbox.cometbft.app import create_app, produce_blocks
 from sync_pipelines.sandbox.cometbft.world import ChainWorld
-from sync_pipelines.sandbox.server import serve
+from sync_pipelines.sandbox.keeping import SavingWrites, restored, save, served
 from sync_pipelines.sandbox.waldur import DEMO_STAFF_TOKEN, WaldurStandIn, WaldurWorld, demo_owner_token, demo_world
 
 WALDUR_PORT = 8010
@@ -32,8 +28,6 @@ STAFF_TOKEN_VARIABLE = "DEMO_STAFF_TOKEN"
 
 _SAVE_SECONDS = 60.0
 _KEPT_LOG = 500
-# Locks, clocks and listeners belong to a process; the logs are for tests.
-_NOT_KEPT = frozenset({"_lock", "_listeners", "_clock", "_now", "requests", "mutations"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +36,6 @@ class DemoUrls:
 
     waldur: str
     chain: str
-
-
-class StateUnreadable(Exception):
-    """A saved world cannot be read, e.g. because another release wrote it."""
 
 
 def demo_connections(urls: DemoUrls) -> dict[str, Any]:
@@ -95,19 +85,19 @@ def demo_stand_ins(
         StateUnreadable: what is in the folder cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    waldur = WaldurStandIn(_restored(folder / "waldur.pickle", WaldurWorld, demo_world))
+    waldur = WaldurStandIn(restored(folder / "waldur.pickle", WaldurWorld, demo_world))
     chain_is_new = not (folder / "chain.pickle").exists()
-    chain = _restored(folder / "chain.pickle", ChainWorld, ChainWorld.from_demo)
+    chain = restored(folder / "chain.pickle", ChainWorld, ChainWorld.from_demo)
     if not chain_is_new:
         _catch_up(chain, block_seconds)
 
     def save_waldur() -> None:
-        _save(waldur.world, folder / "waldur.pickle")
+        save(waldur.world, folder / "waldur.pickle")
 
     def save_chain() -> None:
         # The blocks' thread writes the same dictionaries.
         with chain._lock:
-            _save(chain, folder / "chain.pickle")
+            save(chain, folder / "chain.pickle")
 
     save_waldur()
     save_chain()
@@ -115,61 +105,12 @@ def demo_stand_ins(
         stack.callback(save_chain)
         stack.enter_context(produce_blocks(chain, block_seconds))
         stack.enter_context(repeated(save_chain, _SAVE_SECONDS))
-        waldur_app = _SavingWrites(waldur.app, "/api/", save_waldur)
+        waldur_app = SavingWrites(waldur.app, "/api/", save_waldur)
         stack.callback(save_waldur)
-        waldur_url = _served(stack, waldur_app, waldur_port)
-        chain_url = _served(stack, _SavingWrites(create_app(chain), "/_sandbox/", save_chain), chain_port)
+        waldur_url = served(stack, waldur_app, waldur_port)
+        chain_url = served(stack, SavingWrites(create_app(chain), "/_sandbox/", save_chain), chain_port)
         stack.enter_context(repeated(lambda: _trim(waldur.world), _SAVE_SECONDS))
         yield DemoUrls(waldur_url, chain_url)
-
-
-class _SavingWrites:
-    """ASGI middleware: the state is on disk before a write is acknowledged."""
-
-    def __init__(self, app: ASGIApp, prefix: str, save: Callable[[], None]) -> None:
-        self._app = app
-        self._prefix = prefix
-        self._save = save
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] == "GET" or not scope["path"].startswith(self._prefix):
-            await self._app(scope, receive, send)
-            return
-
-        async def save_first(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # In the thread that changes the world: nothing is half done meanwhile.
-                self._save()
-            await send(message)
-
-        await self._app(scope, receive, save_first)
-
-
-def _served(stack: contextlib.ExitStack, app: ASGIApp, port: int) -> str:
-    try:
-        return stack.enter_context(serve(app, port=port))
-    except OSError:
-        return stack.enter_context(serve(app))
-
-
-def _restored(path: Path, kind: Callable[[], Any], make: Callable[[], Any]) -> Any:
-    """Return the world as it was saved, else a new one."""
-    if not path.is_file():
-        return make()
-    try:
-        state = pickle.loads(path.read_bytes())
-        world = kind()
-        vars(world).update(state)
-    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError, ValueError) as error:
-        raise StateUnreadable(f"{path} cannot be read ({error}); start over with --fresh") from error
-    return world
-
-
-def _save(world: object, path: Path) -> None:
-    kept = {name: value for name, value in vars(world).items() if name not in _NOT_KEPT}
-    new = path.with_suffix(".new")
-    new.write_bytes(pickle.dumps(kept))
-    os.replace(new, path)
 
 
 def _catch_up(chain: ChainWorld, block_seconds: float) -> None:

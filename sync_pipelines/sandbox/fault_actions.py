@@ -147,7 +147,7 @@ async def _echo(incident: Incident) -> None:
     address = scope["raw_path"].decode("ascii")
     repeated = "refused: " + "; ".join(_spellings([headers.get("authorization", ""), address, *headers.values()]))
     error = {"code": -32603, "message": "Internal error", "data": repeated}
-    told = {"jsonrpc": "2.0", "detail": repeated, "request": headers, "error": error}
+    told = {"jsonrpc": "2.0", "detail": repeated, "errors": [repeated], "request": headers, "error": error}
     body = json.dumps(told) if incident.fault.body is None else incident.fault.body + repeated
     location = f"http://elsewhere.invalid{address}?echo={quote(headers.get('authorization', ''), safe='')}"
     extra = {"location": location, "x-request": address, "warning": headers.get("authorization", "")}

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from sync_pipelines.cli import main
-from sync_pipelines.cli.session import connections
+from sync_pipelines.cli.session import choose_one, connections
 from sync_pipelines.engine.reconcile import reconcile
-from sync_pipelines.pipelines.offerings.pair import open_connection
+from sync_pipelines.sandbox.bosh import DEMO_PASSWORD, DEMO_USER, DirectorStandIn, DirectorWorld, UaaWorld
 from sync_pipelines.sandbox.cometbft.app import create_app
 from sync_pipelines.sandbox.cometbft.world import ChainWorld
 from sync_pipelines.sandbox.demo import DemoUrls, demo_connections, demo_tokens
+from sync_pipelines.sandbox.openbao import OpenBao, VaultAdministration
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.waldur import WaldurStandIn
 
@@ -68,14 +70,48 @@ class Installation:
 
     def agree(self, name: str = "nordlys") -> None:
         """Reconcile a connection without Dagster."""
-        (connection,) = [c for c in connections() if c.name == name]
+        one = choose_one(connections(), name)
 
         async def work() -> None:
-            async with open_connection(connection, self.engine) as opened:
+            async with one.pipeline.open(one.connection, self.engine) as opened:
                 log = logging.getLogger("tests")
                 await reconcile(self.engine, opened.pair, run_id=uuid.uuid4().hex, log=log)
 
         asyncio.run(work())
+
+
+@dataclass
+class Deployed:
+    """What the commands work on when there is a connection ``lab`` of the deployments pipeline as well."""
+
+    installation: Installation
+    director: DirectorWorld
+    vault: VaultAdministration
+
+    def entry(self, instance_id: str) -> Any:
+        """Return an instance's entry of the index."""
+        return self.vault.read("secret", "db")[instance_id]
+
+
+@pytest.fixture
+def deployed(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    """The demo's Director and Vault beside the three connections of the offerings pipeline, nothing reconciled yet."""
+    data = resources.files("sync_pipelines.sandbox") / "data" / "deployments"
+    director = DirectorStandIn.demo(uaa=UaaWorld())
+    with director.running() as director_url, OpenBao.in_memory() as bao:
+        bao.admin.load(json.loads((data / "vault.json").read_text("utf-8")))
+        monkeypatch.setenv("LAB_SECRET", DEMO_PASSWORD)
+        monkeypatch.setenv("LAB_TOKEN", bao.token)
+        installation.document["deployments"] = [
+            {
+                "name": "lab",
+                "director": {"url": director_url, "client": DEMO_USER, "client_secret": "env:LAB_SECRET"},
+                "vault": {"url": bao.url, "token": "env:LAB_TOKEN"},
+                "catalog": str(data / "catalog.json"),
+            }
+        ]
+        installation.configure()
+        yield Deployed(installation, director.world, bao.admin)
 
 
 @pytest.fixture
@@ -86,7 +122,7 @@ def installation(
     waldur, chain = WaldurStandIn.demo(), ChainWorld.from_demo()
     with waldur.running() as waldur_url, serve(create_app(chain)) as chain_url:
         document = demo_connections(DemoUrls(waldur_url, chain_url))
-        for name in [name for name in os.environ if name.startswith(("VIRTENGINE_", "SYNC_"))]:
+        for name in [name for name in os.environ if name.startswith(("VIRTENGINE_", "BLACKSMITH_", "SYNC_"))]:
             monkeypatch.delenv(name)
         for name, value in demo_tokens().items():
             monkeypatch.setenv(name, value)

@@ -26,6 +26,7 @@ def test_the_status_of_an_offering_says_where_it_is_and_why(installation: Instal
     found = installation.answer("offerings", "status", created)
 
     assert (found["connection"], found["state"], found["waldur_uuid"]) == ("nordlys", "synced", offering.uuid)
+    assert found.items() >= installation.answer("why", offering.uuid).items()
     assert found["linked_by"] == "create"
     assert found["next_retry_at"] is None
     assert [entry["action"] for entry in found["audit"]] == ["create"]
@@ -87,6 +88,7 @@ def test_the_exported_audit_log_can_be_checked_without_us(installation: Installa
     assert exported.exit_code == 0
     previous = GENESIS
     for number, entry in enumerate(entries, start=1):
+        assert entry.pop("pipeline") == "offerings"
         assert (entry.pop("number"), entry.pop("previous_hash")) == (number, previous)
         said = entry.pop("hash")
         assert chain_hash(previous, entry) == said

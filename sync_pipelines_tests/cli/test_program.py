@@ -30,8 +30,8 @@ COMMANDS = dict(_commands(main))
 
 def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path, command in COMMANDS.items() if not isinstance(command, click.Group)} == {
-        "offerings status",
-        "reconcile offerings",
+        "reconcile",
+        "why",
         "plan list",
         "plan show",
         "plan approve",
@@ -41,6 +41,11 @@ def test_the_commands_are_these() -> None:
         "audit verify",
         "metrics",
         "doctor",
+        "offerings status",
+        "deployments status",
+        "deployments matches",
+        "deployments backups",
+        "deployments restore",
         "migrate",
         "database start",
         "database stop",
@@ -63,7 +68,7 @@ def test_the_version_is_told() -> None:
     assert __version__ in CliRunner().invoke(main, ["--version"]).stdout
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["plan", "show"], ["reconcile", "offerings", "--nonsense"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["plan", "show"], ["reconcile", "--nonsense"]])
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
@@ -93,7 +98,8 @@ def test_commands_that_only_look_do_not_wait_for_dagster() -> None:
     code = (
         "import sys\n"
         "from importlib import import_module\n"
-        "for name in 'offerings plan dead_letter audit metrics doctor database reconcile demo'.split():\n"
+        "for name in 'deployments deployment_backups offerings why plan dead_letter audit metrics doctor database '"
+        "'reconcile demo'.split():\n"
         "    import_module(f'sync_pipelines.cli.{name}')\n"
         "sys.exit('dagster' in sys.modules)"
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sync_pipelines.sandbox.demo import DemoUrls, StateUnreadable, demo_connections, demo_stand_ins, demo_tokens
+from sync_pipelines.sandbox.demo import DemoUrls, demo_connections, demo_stand_ins, demo_tokens
+from sync_pipelines.sandbox.keeping import StateUnreadable
 
 OFFERING = "virtengine1rk28937hz050m2lm46skdlvvx39csat7pjvyv3/1"
 ROWS = "/api/marketplace-provider-offerings/"

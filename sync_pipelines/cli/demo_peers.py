@@ -1,0 +1,107 @@
+"""The demo's external systems: started in a process of their own, and what an operator may do with them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from sync_pipelines.cli import output
+from sync_pipelines.cli.children import Children
+from sync_pipelines.cli.dagster_ui import DagsterUi
+from sync_pipelines.cli.demo_home import DemoHome
+from sync_pipelines.cli.session import connections
+from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, DemoUrls, demo_connections
+from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, VAULT_PORT, DeploymentPeers, deployment_connections
+
+_DEPLOYMENT = "redis-cache-small-3ceaaf30-8142-48ea-91d9-3080f9b439fc"
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Where the running peers are; without ``deployments`` only the offerings pipeline is shown."""
+
+    offerings: DemoUrls
+    deployments: DeploymentPeers | None
+
+    @property
+    def connections(self) -> dict[str, Any]:
+        """Content of the connections file."""
+        found = demo_connections(self.offerings)
+        return found if self.deployments is None else found | deployment_connections(self.deployments)
+
+
+@contextmanager
+def step(console: Console, name: str) -> Iterator[Callable[[str], None]]:
+    """Show that something is going on, and afterwards how long it took."""
+    started = time.monotonic()
+    with console.status(name) as status:
+        yield lambda more: status.update(f"{name}: {more}")
+    console.print(f"  {name}: {time.monotonic() - started:.1f} s")
+
+
+def started_peers(home: DemoHome, children: Children, console: Console) -> Peers:
+    """Start the peers and wait until they serve.
+
+    Raises:
+        ChildDied: they do not come up.
+    """
+    with step(console, "Stand-ins of the external systems, and OpenBao"):
+        child = children.start("stand-ins", ["sync_pipelines.sandbox", "--folder", str(home.stand_ins)], pipe=True)
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        if not line:
+            child.wait()
+            children.check()
+        told = json.loads(line)
+        deployments = None if told["deployments"] is None else DeploymentPeers(**told["deployments"])
+    peers = Peers(DemoUrls(**told["offerings"]), deployments)
+    if deployments is None:
+        output.note(f"the deployments pipeline is not shown: {told['left_out']}")
+    for what, url, port in _wanted_ports(peers):
+        if urlsplit(url).port != port:
+            output.note(f"port {port} is taken: {what} is at {url}")
+    return peers
+
+
+def _wanted_ports(peers: Peers) -> Iterator[tuple[str, str, int]]:
+    yield "the stand-in of Waldur", peers.offerings.waldur, WALDUR_PORT
+    yield "the stand-in of the chain", peers.offerings.chain, CHAIN_PORT
+    if peers.deployments is not None:
+        yield "the stand-in of the Director", peers.deployments.director, DIRECTOR_PORT
+        yield "the stand-in of the second Director", peers.deployments.annex, DIRECTOR_PORT + 1
+        yield "OpenBao", peers.deployments.vault, VAULT_PORT
+
+
+def print_next_steps(home: DemoHome, peers: Peers, ui: DagsterUi) -> None:
+    """Tell the operator what there is to be tried."""
+    (provider, *_) = [one.alias for one in connections() if one.pipeline.name == "offerings"]
+    offering = f"{provider}/1"
+    update = json.dumps({"id": offering, "changes": {"name": "Renamed on the chain"}})
+    output.note(
+        f"\nThe Dagster UI: {ui.url}\n\n"
+        "Change an offering on the chain, and see it arrive in Waldur within seconds:\n"
+        f"  curl -X POST {peers.offerings.chain}/_sandbox/chain/update -d '{update}'\n"
+    )
+    if peers.deployments is not None:
+        gone = json.dumps({"name": _DEPLOYMENT})
+        output.note(
+            "Delete a deployment at the Director, and see its instance marked in Vault and kept:\n"
+            f"  curl -X POST {peers.deployments.director}/_sandbox/director/delete -d '{gone}'\n"
+            "  sync-pipelines reconcile deployments/lab\n"
+        )
+    output.note(
+        "In another terminal, look at it from there:\n"
+        f"  . {home.shell_file}\n"
+        f"  sync-pipelines why {offering}\n"
+        + (f"  sync-pipelines why {_DEPLOYMENT}\n" if peers.deployments else "")
+        + "  sync-pipelines plan list\n"
+        "  sync-pipelines audit verify\n\n"
+        "Ctrl-C stops everything."
+    )
