@@ -47,6 +47,9 @@ BENCHMARKS = {
     "engine": Benchmark("bench_engine", ("--records", "100")),
     "applier": Benchmark("bench_applier", None, verdicts.applier),
     "reconcile": Benchmark("bench_reconcile", ("--offerings", "20", "--runs", "1"), verdicts.reconcile),
+    "deployments": Benchmark(
+        "bench_deployments", ("--deployments", "20", "--runs", "1", "--many", "0"), verdicts.deployments
+    ),
     "events": Benchmark("bench_events", ("--changes", "2"), verdicts.events),
 }
 

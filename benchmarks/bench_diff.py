@@ -93,9 +93,8 @@ def _ours(engine: Engine, scope: Scope) -> tuple[float, set[str]]:
     for _ in range(5):
         with engine.begin() as connection:
             began = time.perf_counter()
-            rows = connection.execute(
-                text(statement("diff")), {"scope_id": scope.id, "keys": None, "force": False}
-            ).all()
+            parameters = {"scope_id": scope.id, "keys": None, "force": False, "untracked": False, "renames": False}
+            rows = connection.execute(text(statement("diff")), parameters).all()
             times.append(time.perf_counter() - began)
             keys = {row.key for row in rows}
     return statistics.median(times), keys

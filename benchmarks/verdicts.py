@@ -10,6 +10,9 @@ CHANGES_PER_SECOND = 300
 LEAST_OF_LIMIT = 0.95
 OUTSIDE_SECONDS = 3.0
 EVENT_ROWS = 30
+COLD_SECONDS = 30.0
+UNCHANGED_SECONDS = 5.0
+DEPLOYMENTS_MEMORY = 300.0
 
 
 def applier(found: dict[str, Any]) -> Report:
@@ -46,6 +49,34 @@ def reconcile(found: dict[str, Any]) -> Report:
     report.notes.append(
         f"Dagster: the job `offerings_reconcile` against both stand-ins, the best of {len(found['unchanged'])} runs; "
         "outside the peers is the time in which no request was on its way."
+    )
+    return report
+
+
+def deployments(found: dict[str, Any]) -> Report:
+    """Judge ``bench_deployments``."""
+    report = Report()
+    cold, best = found["cold"], found["best"]
+    name = f"deployments: {cold['deployments']:,} with 5 VMs each"
+    report.at_most(f"{name}, all new in Vault", cold["seconds"], COLD_SECONDS, "s")
+    report.plain("the same: processor time of the run's process", cold["cpu_seconds"], "s")
+    report.at_most(f"{name}, unchanged", best["seconds"], UNCHANGED_SECONDS, "s")
+    most_writes = max(one["vault_writes"] for one in found["unchanged"])
+    most_asked = max(one["director_requests"] for one in found["unchanged"])
+    report.at_most("the same: writes to Vault", most_writes, 0, "writes")
+    report.at_most("the same: requests to the Director", most_asked, 1, "requests")
+    report.plain("the same: requests to Vault", best["vault_requests"], "requests")
+    if plain := found.get("without_scan"):
+        report.plain(f"{name}, unchanged, Vault does not tell when secrets were written", plain["seconds"], "s")
+        report.plain("the same: requests to Vault", plain["vault_requests"], "requests")
+    if many := found.get("many_unchanged"):
+        memory = max(many["memory"], found["many_cold"]["memory"])
+        name = f"memory of a reconcile of {many['deployments']:,} deployments, new and unchanged"
+        report.at_most(name, memory, DEPLOYMENTS_MEMORY, "MB")
+    report.notes.append(
+        "Deployments: the job `deployments_reconcile` in a process of its own each time, 5 deployments asked about "
+        "at a time, a Director stand-in that answers after 5 ms and a real OpenBao in memory. Plain Vault has no SCAN "
+        "and no detailed listing, so that every sweep there reads metadata and manifest of every instance."
     )
     return report
 

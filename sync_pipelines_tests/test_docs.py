@@ -13,7 +13,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from sync_pipelines.pipelines.offerings.connection import Limits, OfferingsConnection
+from sync_pipelines.pipelines.connection_fields import Limits
+from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
+from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.registry import SECTIONS
 from sync_pipelines.settings import load_section
 
@@ -45,18 +47,23 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 
 
 def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WALDUR_TOKEN", "owner")
-    monkeypatch.setenv("WALDUR_STAFF_TOKEN", "staff")
     example = PROJECT / "deploy" / "connections.example.yaml"
+    for name in re.findall(r"env:([A-Z_]+)", example.read_text(encoding="utf-8")):
+        monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("SYNC_CONNECTIONS_FILE", str(example))
-    connections = load_section("offerings", OfferingsConnection, known=SECTIONS, environment=os.environ)
-    assert [connection.name for connection in connections] == ["nordlys"]
+    offerings = load_section("offerings", OfferingsConnection, known=SECTIONS, environment=os.environ)
+    deployments = load_section("deployments", DeploymentsConnection, known=SECTIONS, environment=os.environ)
+    assert [connection.name for connection in (*offerings, *deployments)] == ["nordlys", "lab"]
 
 
-def test_every_field_of_a_connection_is_explained() -> None:
+@pytest.mark.parametrize(
+    ("title", "model"), [("Offerings", OfferingsConnection), ("Deployments", DeploymentsConnection)]
+)
+def test_every_field_of_a_connection_is_explained(title: str, model: type[BaseModel]) -> None:
     page = (PROJECT / "docs" / "connections.md").read_text(encoding="utf-8")
-    explained = set(re.findall(r"`([a-z_.]+)`", page))
-    assert sorted(set(fields_of(OfferingsConnection)) - explained) == []
+    (section,) = re.findall(rf"^## {title}$(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    explained = set(re.findall(r"`([a-z_.]+)`", section))
+    assert sorted(set(fields_of(model)) - explained) == []
 
 
 def fields_of(model: type[BaseModel]) -> Iterator[str]:

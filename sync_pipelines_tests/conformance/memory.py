@@ -165,6 +165,9 @@ class MemorySubject:
             shown.setdefault(row.natural_key, []).append(dict(row.content))
         return shown
 
+    def traces(self) -> Any:
+        return None
+
     def in_service(self, natural_key: str) -> int:
         return sum(one["state"] != "archived" for one in self.shown().get(natural_key, ()))
 
@@ -217,4 +220,8 @@ def _opened(engine: Engine) -> Iterator[MemorySubject]:
     yield MemorySubject(engine)
 
 
-MEMORY = Registration("memory", _opened, can=frozenset[Capability]())
+MEMORY = Registration(
+    "memory",
+    _opened,
+    can=frozenset({Capability.TOTALS, Capability.STATES, Capability.INVALID, Capability.LEAVES_UNTRACKED}),
+)

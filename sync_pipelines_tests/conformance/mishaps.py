@@ -10,7 +10,10 @@ from sync_pipelines.sandbox.rewriting import Lie, Rewrite
 from sync_pipelines_tests.conformance.subject import Mishap, ServedPeer, Skew, Step
 
 _WRITES = "POST|PUT|PATCH|DELETE"
-_JSON: Mapping[str, Any] = {"content_type": "application/json", "body": '{"detail": "refused by the test"}'}
+_JSON: Mapping[str, Any] = {
+    "content_type": "application/json",
+    "body": '{"detail": "refused by the test", "errors": ["refused"]}',
+}
 _FAULTS: Mapping[Mishap, Mapping[str, Any]] = {
     Mishap.REFUSED: {"kind": "status", "status": 400, **_JSON},
     Mishap.ROLLED_BACK: {"kind": "status", "status": 500},

@@ -35,6 +35,16 @@ class Capability(StrEnum):
     """The target is reached with credentials, which :attr:`Subject.secrets` names and the target can refuse."""
     RATE_LIMIT = "rate limit"
     """``requests_per_second`` and ``burst`` of an :class:`Opening` limit what the target is asked."""
+    TOTALS = "totals"
+    """A listing of the target comes in pages and tells how many rows there are, so that a missing one is noticed."""
+    STATES = "states"
+    """Records have a state, whose changes the pair counts apart."""
+    INVALID = "invalid"
+    """A record of the source that cannot be mapped is dead-lettered; elsewhere it is withheld with the reason."""
+    LEAVES_UNTRACKED = "leaves untracked"
+    """What is at the target only, and was never linked, is reported and never touched."""
+    RETIRES_UNTRACKED = "retires untracked"
+    """What is at the target only is taken out of service as if it had been linked."""
 
 
 EVERYTHING = frozenset(Capability)
@@ -79,6 +89,9 @@ class ServedPeer:
         create: regular expression for the path of the one request that creates a record.
         listing: regular expression for the paths of a full pass.
         listing_query: regular expression for the query of its pages, where other requests share the path.
+        listing_requests: how many requests a full pass takes, where later looks at single records send the same ones;
+            ``None`` where they do not.
+        change_of: regular expression for the paths of requests that change one record, with its right key as ``{key}``.
     """
 
     name: str
@@ -89,6 +102,8 @@ class ServedPeer:
     listing_query: str = ""
     create: str = "^$"
     change: str = "^$"
+    listing_requests: int | None = None
+    change_of: str = "{key}"
 
 
 @dataclass(frozen=True)
@@ -190,6 +205,10 @@ class Subject(Protocol):
         """
         ...
 
+    def traces(self) -> Any:
+        """Return what else the target keeps of the changes that were made, such as a history, without times."""
+        ...
+
     def in_service(self, natural_key: str) -> int:
         """Return how many records of the target with this natural key are in service."""
         ...
@@ -252,8 +271,15 @@ class Registration:
         name: of the pipeline, also in test ids.
         opened: serves the peers of an empty world until the block is left.
         can: what the subject has of what not every subject needs to have.
+        dies_at: labels of the points of the kill matrix that are run for it, where the others would show the engine
+            once more; ``None`` for all.
     """
 
     name: str
     opened: Callable[[Engine], AbstractContextManager[Subject]]
     can: frozenset[Capability] = EVERYTHING
+    dies_at: frozenset[str] | None = None
+
+    def is_killed_at(self, *labels: str) -> bool:
+        """Whether runs of it are killed at all of these points."""
+        return self.dies_at is None or self.dies_at.issuperset(labels)

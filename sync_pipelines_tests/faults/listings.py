@@ -28,7 +28,8 @@ def lie(kind: Lie, *, count: int = 1, paged: bool = False, **more: Any) -> Arm:
         rewrite = Rewrite(kind, count, **more)
         if paged:
             bench.subject.show_pages_of(_PAGE)
-        with on("listing", "rewrite", GUARDED, rewrite=rewrite)(bench, side) as opening:
+        times = bench.subject.peers[side].listing_requests
+        with on("listing", "rewrite", GUARDED, rewrite=rewrite, times=times)(bench, side) as opening:
             yield opening
         bench.subject.show_pages_of(_ALL)
 

@@ -13,11 +13,11 @@ from sync_pipelines_tests.faults.fault import Family, Fault
 from sync_pipelines_tests.faults.registry import FAULTY
 from sync_pipelines_tests.faults.table import FAULTS, Cell, table
 from sync_pipelines_tests.kills.points import CHANGE_POINTS
-from sync_pipelines_tests.kills.worlds import ACTIONS
+from sync_pipelines_tests.kills.worlds import ACTIONS, actions_of
 
 TESTS = Path(__file__).parents[1]
 PARTS = {"left": "source", "right": "target"}
-_OTHER_KILLS = ("kills/test_runs.py", "kills/test_chain_events.py")
+_OTHER_KILLS = ("kills/test_runs.py", "kills/test_chain_events.py", "kills/test_vault_documents.py")
 _DATABASE = (
     "engine/test_database_faults.py",
     "pipelines/offerings/test_two_runs.py",
@@ -85,7 +85,12 @@ def kills() -> str:
     parts = [f"| killed | {' | '.join(ACTIONS)} |", f"|---|{'---|' * len(ACTIONS)}"]
     for label, point in CHANGE_POINTS.items():
         ids = [
-            ", ".join(f"`{label}-{action}-{registration.name}`" for registration in REGISTERED) for action in ACTIONS
+            ", ".join(
+                f"`{label}-{action}-{registration.name}`"
+                for registration in REGISTERED
+                if registration.is_killed_at(label) and action in actions_of(registration)
+            )
+            for action in ACTIONS
         ]
         parts.append(f"| {point.meaning} | {' | '.join(ids)} |")
     return "\n".join([*parts, "", *_listed(_OTHER_KILLS)])

@@ -76,6 +76,8 @@ class PairFaults:
     Attributes:
         secrets: every credential of its subject, marked so that it is recognized anywhere.
         absent: why a fault cannot occur, by its id and side: ``listing-looping-left``.
+        only: cells that are run, by id and side, where the others would show the engine and the transport once more;
+            ``None`` for all.
         expected: what a run comes to where this pair differs from the table, by id and side.
         times: name of the field that holds a row's time, by side.
         put: puts fields into a record at the source, raw, and returns what undoes it. ``None`` is a null,
@@ -84,10 +86,13 @@ class PairFaults:
         rows: strange values at the target, by id.
         events: strange events, by id; empty for a source without events.
         follow: follows the events for one round.
+        requests: most requests that a peer may see in a run that goes through.
+        rounds: how many cells may share a world, which keeps what was retired.
     """
 
     secrets: tuple[str, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
     expected: Mapping[str, Expected] = field(default_factory=dict)
     times: Mapping[Side, str] = field(default_factory=dict)
     put: Callable[[Subject, str, Mapping[str, Any]], Callable[[], object]] | None = None
@@ -95,3 +100,5 @@ class PairFaults:
     rows: Mapping[str, StrangeRow] = field(default_factory=dict)
     events: Mapping[str, StrangeEvents] = field(default_factory=dict)
     follow: Callable[[Subject], Followed] | None = None
+    requests: int = 40
+    rounds: int = 40

@@ -22,8 +22,9 @@ _BREAKER = 5
 
 
 def refusal(status: int, **more: Any) -> dict[str, Any]:
-    """Return the options of a status with a JSON body, as APIs send it."""
-    body = json.dumps({"detail": f"refused with {status}"})
+    """Return the options of a status with a JSON body, as APIs send it: each reads one of its members."""
+    told = f"refused with {status}"
+    body = json.dumps({"detail": told, "errors": [told]})
     return {"status": status, "content_type": "application/json", "body": body, **more}
 
 
@@ -47,7 +48,8 @@ def _one_record(bench: Bench, side: Side) -> Iterator[Opening]:
     """Refuse every write to the record that is to change its state, and to no other."""
     peer = bench.subject.peers[side]
     key = bench.right_key(bench.world.moved)
-    armed = peer.faults.add("status", method="POST|PUT|PATCH|DELETE", path=key, **refusal(403))
+    path = peer.change_of.format(key=key)
+    armed = peer.faults.add("status", method="POST|PUT|PATCH|DELETE", path=path, **refusal(403))
     yield QUICK
     assert armed.fired
     assert set(bench.errors()) == {bench.world.moved}, "another record was blamed"

@@ -54,7 +54,7 @@ class Cell:
 
 
 def table() -> list[Cell]:
-    """Return every cell in the order of the table, those that cannot occur included.
+    """Return every cell in the order of the table, those that cannot occur included, those that are not run left out.
 
     Raises:
         LookupError: a pipeline neither has a fault nor says why not.
@@ -74,7 +74,8 @@ def _cells(registration: Registration, pair: PairFaults, fault: Fault) -> Iterat
         reason = pair.absent.get(f"{fault.id}-{side}", "")
         if not reason and not _has(pair, fault, side):
             raise LookupError(f"{registration.name}: {fault.id}-{side} is neither given nor explained")
-        yield Cell(registration, pair, fault, side, reason)
+        if reason or pair.only is None or f"{fault.id}-{side}" in pair.only:
+            yield Cell(registration, pair, fault, side, reason)
 
 
 def _has(pair: PairFaults, fault: Fault, side: Side) -> bool:

@@ -9,7 +9,7 @@ from sync_pipelines_tests.conformance.registry import REGISTERED
 from sync_pipelines_tests.conformance.subject import Registration
 from sync_pipelines_tests.kills.outcome import Undisturbing, expect_as_undisturbed
 from sync_pipelines_tests.kills.points import CHANGE_POINTS
-from sync_pipelines_tests.kills.worlds import ACTIONS, opened
+from sync_pipelines_tests.kills.worlds import actions_of, opened
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from sync_pipelines_tests.kills.worlds import ACTIONS, opened
         pytest.param(registration, label, action, id=f"{label}-{action}-{registration.name}")
         for registration in REGISTERED
         for label in CHANGE_POINTS
-        for action in ACTIONS
+        for action in actions_of(registration)
+        if registration.is_killed_at(label)
     ],
 )
 def test_given_a_kill_then_after_the_rerun_all_is_as_without_it(

@@ -12,6 +12,7 @@ import httpx
 import psycopg
 from sqlalchemy import Connection, Engine, event
 
+from sync_pipelines.systems.transport import Transport
 from sync_pipelines_tests.kills.points import Copy, Moment, Point, Reply, Statement
 
 
@@ -73,18 +74,18 @@ def _watch_statements(engine: Engine, seen: Statement, about: About) -> None:
 
 
 def _watch_replies(number: int, about: About) -> None:
-    send, replies = httpx.AsyncHTTPTransport.handle_async_request, 0
+    receive, replies = Transport._receive, 0
 
-    async def watched(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+    async def watched(transport: Transport, request: httpx.Request) -> httpx.Response:
         nonlocal replies
-        response = await send(transport, request)
+        response = await receive(transport, request)
         if request.method != "GET" and re.search(about.writes, request.url.path):
             replies += 1
             if replies == number:
                 die()
         return response
 
-    httpx.AsyncHTTPTransport.handle_async_request = watched  # type: ignore[method-assign, assignment]  # as above
+    Transport._receive = watched  # type: ignore[method-assign, assignment]  # as above
 
 
 def _watch_copies(table: bytes, number: int) -> None:

@@ -16,7 +16,7 @@ from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.engine.ports import Pair
 from sync_pipelines.engine.reconcile import Reconciled, reconcile
 from sync_pipelines.store import audit
-from sync_pipelines_tests.conformance.subject import Mishap, Opening, Registration, Subject
+from sync_pipelines_tests.conformance.subject import Capability, Mishap, Opening, Registration, Subject
 from sync_pipelines_tests.engine.worlds import approve_and_apply
 from sync_pipelines_tests.kills import child
 from sync_pipelines_tests.kills.child import Work
@@ -58,6 +58,14 @@ ACTIONS: dict[str, Callable[[Subject, str], str]] = {
     "retire": _remove,
 }
 """What happens at the source: done to one of its records, returns the key of the record concerned."""
+
+
+def actions_of(registration: Registration) -> list[str]:
+    """Return what can happen at the source of a pipeline."""
+    has_states = Capability.STATES in registration.can
+    return [action for action in ACTIONS if has_states or action != "state-change"]
+
+
 OCCASIONS = ACTIONS | {"recreate": _lose}
 """With what happens at the target."""
 
@@ -71,9 +79,10 @@ REMEMBERED = {
     "audited": "SELECT key, entry->>'action', entry->>'success', entry->>'retry_count', entry->>'total_attempts', "
     "entry->'checksum', entry->'fields' FROM sync.audit WHERE key IS NOT NULL ORDER BY key, number",
     "counters": "SELECT name, value FROM sync.metric WHERE bucket = '' "
-    "AND name ~ '_(total|successful|failed|dead_lettered)$' ORDER BY name",
+    "AND name ~ '_(total|successful|failed|dead_lettered)$' AND name !~ '_(runs|deployments|instances|errors)_' "
+    "ORDER BY name",
 }
-"""What must be the same after a kill as without one: name -> query."""
+"""What must be the same after a kill as without one: name -> query. Counters of what runs saw grow with each run."""
 LOOSE_ENDS = (
     "SELECT action, state FROM sync.effect WHERE state IN ('intended', 'in_doubt') "
     "UNION ALL SELECT 'plan', state FROM sync.plan WHERE state NOT IN ('applied', 'superseded')"
@@ -133,7 +142,8 @@ class World:
 
     def remembered(self) -> dict[str, Any]:
         """Return the target's records and all that the engine remembers, without ids and times."""
-        return {"shown": self.subject.shown()} | {name: self.rows(query) for name, query in REMEMBERED.items()}
+        seen = {"shown": self.subject.shown(), "traces": self.subject.traces()}
+        return seen | {name: self.rows(query) for name, query in REMEMBERED.items()}
 
     def audit_is_intact(self) -> bool:
         """Recompute the audit chain."""
