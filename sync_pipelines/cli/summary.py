@@ -112,8 +112,8 @@ def summarise(
     """
     own = plans.list_plans(connection, pair=pipeline, scope=name)
     made = [plan for plan in own if plan.run_id == run_id]
-    # The newest plan of a run may be that of what waits for a person; the first is the one that goes on.
-    plan = plans.find_plan(connection, approved) if approved else made[-1] if made else None
+    # The newest plan of a run is the one that went on; before it there may be that of what waits for a person.
+    plan = plans.find_plan(connection, approved) if approved else made[0] if made else None
     waiting = next((one for one in [plan, *made] if one is not None and one.state == HELD), None)
     scope = find_scope(connection, pipeline, name)
     standing = findings.standing(connection, pipeline, scope=name)
