@@ -66,8 +66,8 @@ class OrphanPolicy:
         return None if step is None else step.value
 
     def retired(self, content: Content) -> bool:
-        """Say whether Vault shows an instance as out of service, with nothing more to be done now."""
-        return is_orphaned(content) and self.due(content) is None
+        """Say whether Vault shows an instance as out of service. That it is to be removed next is a step of its own."""
+        return is_orphaned(content) and self.due(content) in (None, Step.REMOVE)
 
     def approval(self, change: Change) -> str | None:
         """Say why a change needs a person: what is removed does not come back by itself."""

@@ -55,6 +55,8 @@ def test_the_steps(entry: object, keeping: Step | None, removing: Step | None) -
     assert REMOVING.due(content) is removing
     assert KEEPING.untracked(content) == (keeping and keeping.value)
     assert KEEPING.retired(content) == (content["orphaned"] and keeping is None)
+    # Being removed is a step of its own: what is marked and stale has been retired.
+    assert REMOVING.retired(content) == KEEPING.retired(content)
 
 
 @pytest.mark.parametrize(
