@@ -20,7 +20,7 @@ from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import choose_one, connections, open_store, operator
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change
-from sync_pipelines.store import plans
+from sync_pipelines.store import plan_states, plans
 from sync_pipelines.store.plans import StoredPlan
 
 _WIDEST_VALUE = 80
@@ -92,7 +92,7 @@ def approve(hash_: str, yes: bool, no_apply: bool, as_json: bool) -> None:
             found = plans.find_plan(connection, hash_)
             if found.state not in ("held", "approved"):
                 # The store words why not; nothing is changed by asking.
-                plans.approve(connection, found, operator())
+                plan_states.approve(connection, found, operator())
             if not as_json:
                 _show(connection, found, limit=50)
         configured = choose_one(connections(), f"{found.pair}/{found.scope}")

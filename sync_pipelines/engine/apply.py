@@ -26,7 +26,7 @@ from sync_pipelines.engine.link import look_before_forgetting, settle_links
 from sync_pipelines.engine.settle import recover
 from sync_pipelines.engine.steps import Outcome, Steps
 from sync_pipelines.engine.tasks import in_thread, together
-from sync_pipelines.store import leases, plans
+from sync_pipelines.store import leases, plan_states, plans
 from sync_pipelines.store.attempts import Standing
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import read_snapshot
@@ -113,7 +113,7 @@ async def apply(run: Run, plan: StoredPlan) -> Applied:
 def _begin(run: Run, plan: StoredPlan) -> int:
     with run.engine.begin() as connection:
         leases.fence(connection, run.lease)
-        plans.begin(connection, plan.id)
+        plan_states.begin(connection, plan.id)
         recover(connection, run)
         return plans.count_changes(connection, plan.id, "planned")
 
@@ -214,9 +214,9 @@ def _close(connection: Connection, run: Run, plan: StoredPlan, applied: Applied)
         "stopped": applied.stopped,
         "seconds": round(applied.seconds, 3),
     }
-    plans.finish(connection, plan.id, outcome)
+    plan_states.finish(connection, plan.id, outcome)
     if applied.stopped and not applied.outcomes[Outcome.APPLIED]:
-        plans.reopen(connection, plan.id)
+        plan_states.reopen(connection, plan.id)
     ledger.event(
         connection,
         run,

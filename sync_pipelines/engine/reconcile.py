@@ -17,7 +17,7 @@ from sync_pipelines.engine.context import Run, working_on
 from sync_pipelines.engine.extract import extract
 from sync_pipelines.engine.ports import Pair
 from sync_pipelines.engine.tasks import in_thread, together
-from sync_pipelines.store import leases, plans, snapshots
+from sync_pipelines.store import leases, plan_states, plans, snapshots
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.snapshots import Snapshot
 
@@ -92,7 +92,7 @@ def approve(run: Run, plan_hash: str, by: str) -> StoredPlan:
                 f"plan {plan.hash[:12]} belongs to {plan.pair}/{plan.scope}, not to {run.pair.full_name}: "
                 "launch it there"
             )
-        approved = plans.approve(connection, plan, by)
+        approved = plan_states.approve(connection, plan, by)
         snapshots.seal_snapshots(connection, [plan.left_snapshot, plan.right_snapshot])
         ledger.event(connection, run, "approve", success=True, plan=plan.hash, approved_by=by)
     run.log.warning("%s: plan %s was approved by %s", run.pair.full_name, plan.hash[:12], by)

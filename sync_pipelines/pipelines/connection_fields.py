@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -74,3 +75,23 @@ def path_of(name: str, info: ValidationInfo) -> Path:
     """Return a path of the connections file, which is relative to its folder."""
     folder: Path = (info.context or {}).get("folder", Path())
     return folder / Path(name).expanduser()
+
+
+def different_limits(asked: Iterable[tuple[str, str, str, Limits]]) -> str | None:
+    """Say which connections ask one server with different limits; ``None`` when there are none.
+
+    One bucket serves all connections to a server: the limits of one would loosen or tighten those of the other.
+
+    Arguments:
+        asked: name of the connection, field of the peer, its URL and limits.
+    """
+    first: dict[tuple[str, str], tuple[str, Limits]] = {}
+    for connection, peer, url, limits in asked:
+        server = urlsplit(url).netloc
+        name, known = first.setdefault((peer, server), (connection, limits))
+        if limits != known:
+            return (
+                f"{name} and {connection} ask the same server {server} with different limits ({known} and {limits}), "
+                f"but it has one limit for all: give both the same {peer}.limits"
+            )
+    return None

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
-from sync_pipelines.store import plans
+from sync_pipelines.store import plan_states, plans
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines_tests.store.scopes import load, records, scope_of
@@ -137,8 +137,8 @@ def test_given_an_approved_plan_the_same_plan_made_anew_is_approved_and_another_
 ) -> None:
     held = stored.make(A, held=True)
     with engine.begin() as connection:
-        assert plans.approve(connection, held, "ada").state == "approved"
-        assert plans.approve(connection, held, "bob").approved_by == "ada"
+        assert plan_states.approve(connection, held, "ada").state == "approved"
+        assert plan_states.approve(connection, held, "bob").approved_by == "ada"
 
     assert stored.make(B, held=True).state == "held"
     again = stored.make(A, held=True)
@@ -148,14 +148,14 @@ def test_given_an_approved_plan_the_same_plan_made_anew_is_approved_and_another_
 def test_given_an_applied_plan_its_approval_is_used_up(engine: Engine, stored: Plans) -> None:
     held = stored.make(A, held=True)
     with engine.begin() as connection:
-        plans.approve(connection, held, "ada")
-        plans.begin(connection, held.id)
-        plans.finish(connection, held.id, {"applied": 1})
+        plan_states.approve(connection, held, "ada")
+        plan_states.begin(connection, held.id)
+        plan_states.finish(connection, held.id, {"applied": 1})
 
     with pytest.raises(PlanRefused, match="applied already"), engine.begin() as connection:
-        plans.approve(connection, held, "ada")
+        plan_states.approve(connection, held, "ada")
     with pytest.raises(PlanRefused, match="applied already"), engine.begin() as connection:
-        plans.begin(connection, held.id)
+        plan_states.begin(connection, held.id)
     assert stored.make(A, held=True).state == "held"
 
 
@@ -167,7 +167,7 @@ def test_given_a_held_plan_it_cannot_begin_and_the_refusal_says_how_to_let_it_th
         pytest.raises(PlanRefused, match=r"is held: too much.*plan approve abc123000000"),
         engine.begin() as connection,
     ):
-        plans.begin(connection, held.id)
+        plan_states.begin(connection, held.id)
 
 
 def test_given_changes_that_were_not_tried_they_are_marked_as_skipped(engine: Engine, stored: Plans) -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +23,7 @@ from pydantic import (
 
 from sync_pipelines.core.errors import PeerError, SyncError
 from sync_pipelines.core.retry import RetryPolicy
-from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, Whole, path_of
+from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, Whole, different_limits, path_of
 from sync_pipelines.pipelines.deployments.catalog import load_catalog
 from sync_pipelines.pipelines.deployments.matcher import THRESHOLD
 from sync_pipelines.pipelines.deployments.reconciler_settings import (
@@ -316,7 +315,14 @@ class DeploymentsConnection(NamedConnection):
         Each of the former would take the other's entries for its own.
         """
         enabled = [connection for connection in connections if connection.enabled]
-        return _same_director(enabled) or _different_limits(enabled)
+        return _same_director(enabled) or different_limits(
+            (one.name, peer, url, limits)
+            for one in enabled
+            for peer, url, limits in (
+                ("director", one.director.url, one.director.limits),
+                ("vault", one.vault.url, one.vault.limits),
+            )
+        )
 
     @classmethod
     def together(cls, connections: Sequence[Self]) -> Sequence[Self]:
@@ -338,21 +344,4 @@ def _same_director(connections: Sequence[DeploymentsConnection]) -> str | None:
         known = first.setdefault(connection.director.url, connection.name)
         if known != connection.name:
             return f"{known} and {connection.name} name the same Director {connection.director.url}; keep one of them"
-    return None
-
-
-def _different_limits(connections: Sequence[DeploymentsConnection]) -> str | None:
-    first: dict[tuple[str, str], tuple[str, Limits]] = {}
-    for connection in connections:
-        for peer, url, limits in (
-            ("director", connection.director.url, connection.director.limits),
-            ("vault", connection.vault.url, connection.vault.limits),
-        ):
-            server = urlsplit(url).netloc
-            name, known = first.setdefault((peer, server), (connection.name, limits))
-            if limits != known:
-                return (
-                    f"{name} and {connection.name} ask the same server {server} with different limits ({known} and "
-                    f"{limits}), but it has one limit for all: give both the same {peer}.limits"
-                )
     return None

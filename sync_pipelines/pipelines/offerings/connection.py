@@ -7,12 +7,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from sync_pipelines.core.retry import RetryPolicy
-from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, Whole, path_of
+from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, Whole, different_limits, path_of
 from sync_pipelines.settings import NamedConnection, OptionalSecretReference, Secret, SecretReference, Strict
 
 ENVIRONMENT = {
@@ -151,7 +150,14 @@ class OfferingsConnection(NamedConnection):
         Each of the former would create what the other has not linked.
         """
         enabled = [connection for connection in connections if connection.enabled]
-        return cls._same_target(enabled) or cls._different_limits(enabled)
+        return cls._same_target(enabled) or different_limits(
+            (one.name, peer, url, limits)
+            for one in enabled
+            for peer, url, limits in (
+                ("chain", one.chain.rpc_url, one.chain.limits),
+                ("waldur", one.waldur.url, one.waldur.limits),
+            )
+        )
 
     @staticmethod
     def _same_target(connections: Sequence[OfferingsConnection]) -> str | None:
@@ -165,24 +171,6 @@ class OfferingsConnection(NamedConnection):
                     f"{' and '.join(together)} bring offerings of provider {provider} to the same Waldur customer "
                     f"{customer}; they would work against each other: remove or disable one"
                 )
-        return None
-
-    @staticmethod
-    def _different_limits(connections: Sequence[OfferingsConnection]) -> str | None:
-        # One bucket serves all connections to a server: the limits of one would loosen or tighten those of the other.
-        first: dict[tuple[str, str], tuple[str, Limits]] = {}
-        for connection in connections:
-            for peer, url, limits in (
-                ("chain", connection.chain.rpc_url, connection.chain.limits),
-                ("waldur", connection.waldur.url, connection.waldur.limits),
-            ):
-                server = urlsplit(url).netloc
-                name, known = first.setdefault((peer, server), (connection.name, limits))
-                if limits != known:
-                    return (
-                        f"{name} and {connection.name} ask the same server {server} with different limits ({known} and "
-                        f"{limits}), but it has one limit for all: give both the same {peer}.limits"
-                    )
         return None
 
     @model_validator(mode="before")
