@@ -15,7 +15,7 @@ from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer
 from sync_pipelines.store.migrations import migrate
 from sync_pipelines_tests.simulation.clock import BEGINNING, Clock
-from sync_pipelines_tests.simulation.process import Process
+from sync_pipelines_tests.simulation.process import Killed, Process
 
 _CLOCK = """
 CREATE SCHEMA virtual;
@@ -73,8 +73,13 @@ class Terminal:
         if self.process is not None:
             self.process.meet(moment)
 
-    def _before_statement(self, *_: object) -> None:
-        self._meet("statement")
+    def _before_statement(self, _connection: Connection, cursor: Any, *_: object) -> None:
+        try:
+            self._meet("statement")
+        except Killed:
+            # SQLAlchemy leaves it to the garbage collector here, and the driver warns of that at any later time.
+            cursor.close()
+            raise
 
     def _set_clock(self, connection: Connection) -> None:
         now = self.clock.now
