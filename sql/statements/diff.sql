@@ -1,6 +1,7 @@
 -- The three trees of one scope, joined; returns only the records about which something has to be decided, in the
 -- order of their key. A record whose two fingerprints both equal the base never leaves PostgreSQL.
 --   :scope_id   the scope
+--   :everything compare every record; otherwise only those that sync.unequal names
 --   :keys       natural keys to look at, NULL = all
 --   :force      also return linked records whose two sides differ although neither moved
 --   :untracked  also return retired records whose source is still gone, and give what is on the right only the key by
@@ -13,30 +14,42 @@
 WITH on_left AS MATERIALIZED (
     SELECT l.key, b.left_key AS linked
       FROM (SELECT key, fingerprint FROM sync.record
-             WHERE scope_id = :scope_id AND side = 'left'
+             WHERE :everything AND scope_id = :scope_id AND side = 'left'
                AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])))
              ORDER BY key OFFSET 0) l
       FULL JOIN (SELECT left_key, left_fingerprint FROM sync.base
-                  WHERE scope_id = :scope_id
+                  WHERE :everything AND scope_id = :scope_id
                     AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])))
                   ORDER BY left_key OFFSET 0) b
         ON b.left_key = l.key
      WHERE l.key IS NULL OR b.left_key IS NULL OR l.fingerprint <> b.left_fingerprint
+     UNION ALL
+    SELECT u.key, b.left_key
+      FROM sync.unequal u
+      LEFT JOIN LATERAL (
+           SELECT left_key FROM sync.base WHERE scope_id = :scope_id AND left_key = u.key OFFSET 0) b ON true
+     WHERE NOT :everything AND u.scope_id = :scope_id AND u.side = 'left'
 ), on_right AS MATERIALIZED (
     SELECT r.key, b.left_key AS linked
       FROM (SELECT key, fingerprint FROM sync.record
-             WHERE scope_id = :scope_id AND side = 'right'
+             WHERE :everything AND scope_id = :scope_id AND side = 'right'
                AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[]))
                     -- A linked target record whose own natural key was edited is still the linked one.
                     OR key IN (SELECT right_key FROM sync.base
                                 WHERE scope_id = :scope_id AND natural_key = ANY (CAST(:keys AS text[]))))
              ORDER BY key OFFSET 0) r
       FULL JOIN (SELECT right_key, left_key, right_fingerprint FROM sync.base
-                  WHERE scope_id = :scope_id
+                  WHERE :everything AND scope_id = :scope_id
                     AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])))
                   ORDER BY right_key OFFSET 0) b
         ON b.right_key = r.key
      WHERE r.key IS NULL OR b.right_key IS NULL OR r.fingerprint <> b.right_fingerprint
+     UNION ALL
+    SELECT u.key, b.left_key
+      FROM sync.unequal u
+      LEFT JOIN LATERAL (
+           SELECT left_key FROM sync.base WHERE scope_id = :scope_id AND right_key = u.key OFFSET 0) b ON true
+     WHERE NOT :everything AND u.scope_id = :scope_id AND u.side = 'right'
 ), suspect AS (
     SELECT linked FROM on_left WHERE linked IS NOT NULL
     UNION
@@ -51,7 +64,8 @@ WITH on_left AS MATERIALIZED (
       FROM suspect
      CROSS JOIN LATERAL (
            SELECT left_key, right_key, natural_key, left_fingerprint, right_fingerprint, retired_at FROM sync.base
-            WHERE scope_id = :scope_id AND left_key = suspect.linked OFFSET 0) b
+            WHERE scope_id = :scope_id AND left_key = suspect.linked
+              AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[]))) OFFSET 0) b
       LEFT JOIN LATERAL (
            SELECT key, fingerprint FROM sync.record
             WHERE scope_id = :scope_id AND side = 'left' AND key = b.left_key
@@ -67,18 +81,25 @@ WITH on_left AS MATERIALIZED (
                   OR (:force AND l.fingerprint <> r.fingerprint)
            END
 ), loose_left AS (
-    -- An empty natural key claims nothing: such records stand for themselves, and match nobody (NULL).
+    -- An empty natural key claims nothing: such records stand for themselves, and match nobody (NULL). Among chosen keys,
+    -- one that is linked under another natural key is not loose: the next comparison of everything decides about it.
     SELECT nullif(l.natural_key, '') AS natural_key, min(l.key) AS key, count(*) AS n
       FROM on_left
      CROSS JOIN LATERAL (SELECT key, natural_key FROM sync.record
-                          WHERE scope_id = :scope_id AND side = 'left' AND key = on_left.key OFFSET 0) l
+                          WHERE scope_id = :scope_id AND side = 'left' AND key = on_left.key
+                            AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])) AND NOT EXISTS (
+                                SELECT FROM sync.base WHERE scope_id = :scope_id AND left_key = on_left.key))
+                         OFFSET 0) l
      WHERE on_left.linked IS NULL
      GROUP BY l.natural_key, CASE l.natural_key WHEN '' THEN l.key END
 ), loose_right AS (
     SELECT nullif(r.natural_key, '') AS natural_key, min(r.key) AS key, count(*) AS n
       FROM on_right
      CROSS JOIN LATERAL (SELECT key, natural_key FROM sync.record
-                          WHERE scope_id = :scope_id AND side = 'right' AND key = on_right.key OFFSET 0) r
+                          WHERE scope_id = :scope_id AND side = 'right' AND key = on_right.key
+                            AND (CAST(:keys AS text[]) IS NULL OR natural_key = ANY (CAST(:keys AS text[])) AND NOT EXISTS (
+                                SELECT FROM sync.base WHERE scope_id = :scope_id AND right_key = on_right.key))
+                         OFFSET 0) r
      WHERE on_right.linked IS NULL
      GROUP BY r.natural_key, CASE r.natural_key WHEN '' THEN r.key END
 ), loose AS (

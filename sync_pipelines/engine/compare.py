@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection, text
@@ -19,7 +20,7 @@ from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.decide import Agreed, Decision, Found, LeftAlone, Planned, Sight, Undecided, decide
 from sync_pipelines.engine.recovery import close_rest, settle_found
 from sync_pipelines.engine.settle import recover
-from sync_pipelines.store import base, findings, leases, metrics, plans, renames, snapshots, states, unlinked
+from sync_pipelines.store import base, findings, leases, metrics, plans, renames, snapshots, states, unequal, unlinked
 from sync_pipelines.store.base import NewLink
 from sync_pipelines.store.findings import ORPHAN, Finding
 from sync_pipelines.store.plans import StoredPlan
@@ -199,11 +200,14 @@ def _take_over(
 def _decisions(
     connection: Connection, run: Run, keys: Sequence[str] | None, sight: Sight, *, force: bool
 ) -> Iterator[Decision]:
+    known = unequal.known if keys is not None else partial(unequal.narrow, anew=force)
+    everything = not known(connection, run.scope)
     # A cursor of its own: the changes are stored over the same connection while the rows are still coming.
     rows = connection.execute(
         text(statement("diff")),
         {
             "scope_id": run.scope.id,
+            "everything": everything,
             "keys": None if keys is None else list(keys),
             "force": force,
             "untracked": run.pair.minds_untracked,

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Connection
 
 from sync_pipelines.core.records import Record
-from sync_pipelines.store import leases
+from sync_pipelines.store import leases, unequal
 from sync_pipelines.store.leases import Lease
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.staging import Batches, Merged, seen_row, whole_rest
@@ -72,6 +72,7 @@ class FirstPass(Batches[bytes]):
 
     def _place(self, rows: dict[bytes, bytes]) -> None:
         self._batches += 1
+        unequal.let_go(self._connection, self._scope)
         try:
             with self._connection.begin_nested():
                 self._copy(f"sync.record ({_COLUMNS})", self._head, rows.values())

@@ -20,6 +20,7 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from sync_pipelines.core.records import Record
+from sync_pipelines.store import unequal
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.statements import statement
 from sync_pipelines.store.storable import StoredRecord, stored
@@ -131,6 +132,7 @@ class Staging(Batches[tuple[bytes, Record]]):
 
     def __init__(self, connection: Connection, scope: Scope, side: str, batch: int) -> None:
         super().__init__(connection, batch)
+        self._scope = scope
         self._side = {"scope_id": scope.id, "side": side}
         self._sent = self.new = self.moved = 0
         self._hashes = array("q")
@@ -185,6 +187,8 @@ class Staging(Batches[tuple[bytes, Record]]):
     def merge(self, snapshot_id: int) -> Merged:
         """Insert the records that are new, and rewrite those that have moved."""
         values = {**self._side, "snapshot_id": snapshot_id}
+        if self.new + self.moved >= unequal.MOST:
+            unequal.let_go(self._connection, self._scope)
         return Merged(
             added=self._count("snapshot_insert", values) if self.new else 0,
             changed=self._count("snapshot_update", values) if self.moved else 0,

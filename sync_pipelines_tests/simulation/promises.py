@@ -23,6 +23,21 @@ SELECT e.state, c.before, c.key, p.run_id = e.run_id AND p.approved_by IS NULL A
 """
 _CREATED = "SELECT DISTINCT key FROM sync.audit WHERE chain = :chain AND entry->>'action' = 'create'"
 _LEASE = "SELECT holder = :run_id AND expires_at > now() FROM sync.lease WHERE name = :name"
+_NOT_NOTED = """
+SELECT side, key FROM (
+    SELECT 'left' AS side, coalesce(l.key, b.left_key) AS key
+      FROM (SELECT * FROM sync.record WHERE scope_id = :scope AND side = 'left') l
+      FULL JOIN (SELECT * FROM sync.base WHERE scope_id = :scope) b ON b.left_key = l.key
+     WHERE l.fingerprint IS DISTINCT FROM b.left_fingerprint
+     UNION ALL
+    SELECT 'right', coalesce(r.key, b.right_key)
+      FROM (SELECT * FROM sync.record WHERE scope_id = :scope AND side = 'right') r
+      FULL JOIN (SELECT * FROM sync.base WHERE scope_id = :scope) b ON b.right_key = r.key
+     WHERE r.fingerprint IS DISTINCT FROM b.right_fingerprint) differs
+ WHERE EXISTS (SELECT FROM sync.unequal_known WHERE scope_id = :scope)
+   AND NOT EXISTS (SELECT FROM sync.unequal u
+                    WHERE u.scope_id = :scope AND u.side = differs.side AND u.key = differs.key)
+"""
 
 
 def held_keys(world: World) -> set[str]:
@@ -85,6 +100,7 @@ class Promises:
         unasked = own_plan and world.pair.guard.enabled
         if request.operation == "retire" and unasked and self._was_there_all_along(key, request):
             world.broken(f"{who} is sent although the source never lost {key}")
+        self._what_differs_is_noted()
 
     def _overwrites_what_was_seen(self, who: str, request: Request, before: Any) -> None:
         if request.current is None:
@@ -105,6 +121,7 @@ class Promises:
         """Two quiet runs agree or say why not, a third writes nothing, and the books are in order."""
         world = self.world
         approving = world.random.random() < 0.8
+        self._what_differs_is_noted()
         await world.settle(approving=approving)
         await world.settle(approving=approving)
         self._sides_agree()
@@ -114,6 +131,10 @@ class Promises:
             world.broken(f"the third run sent {world.right.sent - sent} writes")
         self._books_are_in_order()
         self._tell_all()
+
+    def _what_differs_is_noted(self) -> None:
+        for side, key in self.world.sql(_NOT_NOTED):
+            self.world.broken(f"{key} on the {side} differs from the base, and the next comparison does not know")
 
     def _sides_agree(self) -> None:
         world = self.world
