@@ -59,12 +59,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", default="", help=f"comma-separated: {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="few records: does everything work?")
+    parser.add_argument("--keep", type=Path, help="folder for the results; what it has is not measured again")
     parser.add_argument("--page", type=Path, help="where the page goes; docs/benchmarks.md when everything is run")
     given = parser.parse_args()
     names = [name.strip() for name in given.only.split(",") if name.strip()] or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    found = {name: _run(BENCHMARKS[name], quick=given.quick) for name in names}
+    if given.keep is not None:
+        given.keep.mkdir(parents=True, exist_ok=True)
+    found = {name: _run(BENCHMARKS[name], quick=given.quick, keep=given.keep) for name in names}
     done = [(name, report) for name, report in found.items() if report is not None]
     written = page(done, quick=given.quick)
     everything = not given.only and not given.quick
@@ -75,23 +78,31 @@ def main() -> int:
     return 0 if len(done) == len(names) else 1
 
 
-def _run(benchmark: Benchmark, *, quick: bool) -> Report | None:
+def _run(benchmark: Benchmark, *, quick: bool, keep: Path | None) -> Report | None:
     print(f"== {benchmark.module}", flush=True)
     arguments = benchmark.quick if quick else ()
     if arguments is None:
         print("   takes too long for a quick run")
         return Report()
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{benchmark.module}", *arguments],
-        cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode != 0:
-        print(f"   failed with exit code {done.returncode}")
-        return None
-    report = benchmark.judge(json.loads(done.stdout))
+    kept = None if keep is None else keep / f"{benchmark.module}.json"
+    if kept is not None and kept.exists():
+        print("   kept from before")
+        found = kept.read_text(encoding="utf-8")
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{benchmark.module}", *arguments],
+            cwd=PROJECT,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode != 0:
+            print(f"   failed with exit code {done.returncode}")
+            return None
+        found = done.stdout
+        if kept is not None:
+            kept.write_text(found, encoding="utf-8")
+    report = benchmark.judge(json.loads(found))
     for line in report.lines:
         verdict = {True: "met", False: "MISSED", None: ""}[line.met]
         print(f"   {line.name:75} {line.ours:>20} {line.target:>20} {line.ratio:>24} {verdict}")
