@@ -39,7 +39,7 @@ OPTIONS = {
     "retry_attempts": "retries of a failed instance before it becomes a dead letter",
     "retry_delay": "before the first retry; doubled each time",
     "cache_ttl": "how long details of a deployment are used again while its list entry stays the same",
-    "debug": "accepted, and changes nothing: the run's log tells all there is; also `BLACKSMITH_DEBUG` and `DEBUG`",
+    "debug": "every match with its reasons, and every write, on the run's stderr; also `BLACKSMITH_DEBUG` and `DEBUG`",
     "backup.enabled": "back up an instance before it is changed",
     "backup.retention": "backups kept of each instance; `0` keeps all",
     "backup.cleanup": "`false` never removes old ones",

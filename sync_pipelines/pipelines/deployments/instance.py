@@ -33,6 +33,7 @@ ORPHAN_FIELDS = (
     "stale_since",
     "days_orphaned",
     "preservation_reason",
+    "removal_began",
 )
 _ROW_KEYS = {
     "releases": ("name", "version"),

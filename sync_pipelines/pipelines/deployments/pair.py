@@ -17,6 +17,7 @@ from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.pipelines.connection_fields import Limits
 from sync_pipelines.pipelines.deployments.catalog_source import BROKER, BrokerCatalog, CatalogSource, FileCatalog
 from sync_pipelines.pipelines.deployments.connection import Broker, DeploymentsConnection
+from sync_pipelines.pipelines.deployments.debugging import debugging
 from sync_pipelines.pipelines.deployments.director_info import InfoCache
 from sync_pipelines.pipelines.deployments.instance import alike
 from sync_pipelines.pipelines.deployments.manifest_texts import DirectorTexts
@@ -115,6 +116,7 @@ async def open_connection(
     count = RunCount(engine, await in_thread(_scope, engine, connection.name), is_run=is_run)
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(debugging(connection.name, wanted=connection.reconciler.debug))
             opening = _Opening(connection, engine, count.scope, stack, redactor, throttle, read_delay, clock)
             opened = await opening.opened()
             count.scan = opened.scan

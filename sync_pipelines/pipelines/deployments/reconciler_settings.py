@@ -56,7 +56,7 @@ class ReconcilerOptions:
         batch_size: deployments worked on together.
         retry_attempts: of a failed operation; 0 tries once.
         cache_ttl: how long details of a deployment are used again; zero for never.
-        debug: accepted because brokers have it; nothing depends on it.
+        debug: tell of every deployment and every write, see ``debugging.py``.
         sources: option (``backup.path``) -> its environment variable, ``<file>: reconciler.<option>``,
             ``the connection: reconciler.<option>`` or ``default``.
         unknown: places that look like options and are none, for a warning.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from logging import DEBUG
 
 from sqlalchemy import Engine
 
@@ -14,11 +15,12 @@ from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.pipelines.deployments.catalog import Catalog
 from sync_pipelines.pipelines.deployments.catalog_source import CatalogSource
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
+from sync_pipelines.pipelines.deployments.debugging import LOG
 from sync_pipelines.pipelines.deployments.deployment_record import Seen, seen_of
 from sync_pipelines.pipelines.deployments.detail_reader import CHUNK, DetailReader, Pace, earlier_facts
 from sync_pipelines.pipelines.deployments.director_info import InfoCache
 from sync_pipelines.pipelines.deployments.matcher import Matcher
-from sync_pipelines.pipelines.deployments.matches import Outcome
+from sync_pipelines.pipelines.deployments.matches import Match, NeedsReview, NoMatch, Outcome
 from sync_pipelines.pipelines.deployments.safe_yaml import Limits
 from sync_pipelines.pipelines.deployments.selection import chosen
 from sync_pipelines.store import peer_cache
@@ -65,7 +67,7 @@ class DirectorScan:
         async with aclosing(reader.read(listed)) as pages:
             async for page in pages:
                 rows = [seen_of(one, reading, matcher, director=self._connection.name) for one, reading in page]
-                self.seen += [seen for seen, _ in rows]
+                self._note(rows)
                 yield [record for _, record in rows if record is not None]
         sweep.ignored = sum(not seen.is_record for seen in self.seen)
         if not sweep.gaps:
@@ -87,7 +89,7 @@ class DirectorScan:
             async for page in pages:
                 rows = [seen_of(one, reading, matcher, director=self._connection.name) for one, reading in page]
                 rows = [(seen, record) for seen, record in rows if seen.outcome.instance_id in wanted]
-                self.seen += [seen for seen, _ in rows]
+                self._note(rows)
                 sweep.seen += len(rows)
                 yield [record for _, record in rows if record is not None]
         sweep.notes += _notes(self.seen)
@@ -122,6 +124,12 @@ class DirectorScan:
         self.began = time.monotonic() if self.began is None else self.began
         self.seen = []
 
+    def _note(self, rows: Sequence[tuple[Seen, Record | None]]) -> None:
+        self.seen += [seen for seen, _ in rows]
+        if LOG.isEnabledFor(DEBUG):
+            for seen, _ in rows:
+                LOG.debug("%s: %s", seen.name, _told_of(seen))
+
     async def _ready(self) -> tuple[DetailReader, Matcher]:
         options, catalog = self._connection.reconciler, await self.catalog()
         pace = Pace(
@@ -137,6 +145,7 @@ class DirectorScan:
     async def _list(self, sweep: Sweep) -> Deployments:
         """Read the list, and say what keeps absence from being believed."""
         listing = await self._client.deployments()
+        LOG.debug("the Director lists %d deployments to %s", len(listing.entries), listing.scope.identity)
         sweep.identity = f"Director {await self._uuid()} as {listing.scope.identity}"
         if not listing.scope.sees_everything:
             sweep.gaps.append(
@@ -177,6 +186,18 @@ class DirectorScan:
                 peer_cache.purge(connection, self._scope, names)
 
         await in_thread(purge)
+
+
+def _told_of(seen: Seen) -> str:
+    details = "details as kept" if seen.is_cached else "details read"
+    match seen.outcome:
+        case Match() | NeedsReview() as found:
+            kind = "is" if isinstance(found, Match) else "may be"
+            what = f"{kind} instance {found.instance_id} of plan {found.plan_id}"
+            why = f"{found.strategy}, confidence {found.confidence}: {'; '.join(found.reasons)}"
+        case NoMatch(reason=reason):
+            what, why = "is no instance", reason
+    return f"{what} ({why}); {details}" + "".join(f"; {problem}" for problem in seen.problems)
 
 
 def _notes(seen: Sequence[Seen]) -> list[str]:

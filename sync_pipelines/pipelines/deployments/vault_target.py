@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.pipelines.deployments.backups import Backups, documents_of, entry_path
+from sync_pipelines.pipelines.deployments.debugging import LOG
 from sync_pipelines.pipelines.deployments.documents import (
     merged_entry,
     merged_manifest,
@@ -28,6 +30,7 @@ from sync_pipelines.pipelines.deployments.long_texts import Workbench
 from sync_pipelines.pipelines.deployments.manifest import property_bag, text_digest, uuid_of
 from sync_pipelines.pipelines.deployments.orphans import OrphanPolicy, Step
 from sync_pipelines.pipelines.deployments.spelled_index import natural_key_of
+from sync_pipelines.pipelines.deployments.times import stamp
 from sync_pipelines.pipelines.deployments.vault_cache import VaultCache
 from sync_pipelines.pipelines.deployments.vault_listing import CREDENTIALS, MANIFEST, METADATA
 from sync_pipelines.pipelines.deployments.vault_reading import (
@@ -131,6 +134,7 @@ class VaultTarget:
                 raise moved(natural_key)
             return merged_entry(None, content, self._clock())
 
+        LOG.debug("adds an entry for %s", natural_key)
         await self._index.change(natural_key, made)
         self.reading.made(natural_key)
         return natural_key
@@ -199,10 +203,11 @@ class VaultTarget:
         await self._put_entry(held, orphaned_entry(held.entry, self._clock(), self._settings.stale_after))
 
     async def _remove(self, current: Record) -> None:
-        """Take an entry out of the index, and then remove the documents, each as it was saved.
+        """Mark the entry, remove the documents as they were saved, and then take the entry out of the index.
 
-        In this order, because the index alone refuses what somebody else changed: a document has no check-and-set for
-        its removal. Without an entry, which an interrupted removal took out already, the documents alone are removed.
+        The mark comes first, because the index alone refuses what somebody else changed: a document has no
+        check-and-set for its removal. The entry goes last, because without one nothing tells of documents that are
+        left: a removal that was interrupted is due again.
         """
         instance_id = current.natural_key
         key, entry = await self.reading.entry(instance_id)
@@ -211,7 +216,9 @@ class VaultTarget:
             held = await self.reading.documents(key, None, names, with_bindings=False)
         else:
             held = await self.reading.held(current)
-        await self.backups.ensure(held, list(documents_of(held)), always=True)
+        # A removal that goes on has its backup; another one would hold only what is left, and come to be the newest.
+        if entry is None or "removal_began" not in entry:
+            await self.backups.ensure(held, list(documents_of(held)), always=True)
         saved = {
             f"{instance_id}/{name}": secret
             for name, secret in ((MANIFEST, held.manifest), (METADATA, held.metadata))
@@ -222,20 +229,21 @@ class VaultTarget:
                 message = f"somebody wrote {path} since it was saved; nothing was removed"
                 raise PeerError(PEER, FailureKind.TRANSIENT, message, key=instance_id)
         if entry is not None:
-            await self._put_entry(held, None)
+            marked = {"removal_began": stamp(self._clock()), **entry}
+            await self._put_entry(held, marked)
+            held = replace(held, key=instance_id, entry=marked)
         for path, secret in saved.items():
-            try:
-                await self._delete(path, secret)
-            except PeerError as error:
-                self.backups.remarks.append(f"{path} was to be removed with its entry and is left: {error}")
-                raise
+            await self._delete(path, secret)
+        if entry is not None:
+            await self._put_entry(held, None)
 
     async def _delete(self, path: str, saved: Secret) -> None:
-        """Remove a document that nobody wrote since. Tried several times: nothing in the index tells of it any more."""
+        """Remove a document that nobody wrote since. Tried several times: the instance is half gone already."""
         for attempt in range(_TRIES):
             try:
                 now = await self._kv.read(path)
                 if now is not None and _is_same(now, saved):
+                    LOG.debug("removes %s", path)
                     await self._kv.delete_all(path)
                 elif now is not None:
                     self.backups.remarks.append(f"{path} is left, because it was written while it was to be removed")
@@ -270,6 +278,7 @@ class VaultTarget:
         """Put a document in place of the one that was read, unless it is the same."""
         if before is not None and before.data is not None and same_json(before.data, document):
             return
+        LOG.debug("writes %s", path)
         if self._kv.has_cas:
             try:
                 await self._kv.write(path, document, cas=0 if before is None else before.version)
@@ -287,6 +296,7 @@ class VaultTarget:
     async def _put_entry(self, held: Held, entry: Entry | None) -> None:
         """Put an entry in place of the one that was read, under the id in lower case."""
         instance_id = natural_key_of(held.key)
+        LOG.debug("%s the entry of %s", "takes out" if entry is None else "writes", instance_id)
 
         def edited(found: Entry | None) -> Entry | None:
             if same_json(found, entry):

@@ -373,3 +373,20 @@ def test_the_clock_of_the_cache_is_the_database_s(fleet: Fleet) -> None:
     fleet.asked()
     fleet.scan()
     assert fleet.asked() == ["/deployments"]
+
+
+def test_given_debug_then_every_match_and_cache_hit_is_told_on_stderr_and_else_nothing(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet.scan()
+    assert capsys.readouterr().err == ""
+
+    fleet.scan(fleet.connection(reconciler={"debug": True}))
+
+    told = capsys.readouterr().err
+    assert "the Director lists 4 deployments" in told
+    for name in _names(fleet):
+        assert f"{name}: is instance" in told
+    assert told.count("confidence 1") == told.count("details as kept") == 4
+    fleet.scan()
+    assert capsys.readouterr().err == ""

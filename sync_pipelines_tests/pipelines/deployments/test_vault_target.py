@@ -578,7 +578,7 @@ def test_given_a_kill_at_any_step_of_a_removal_then_taking_it_again_finishes_it(
     with pytest.raises(Killed):
         side.run(lambda target: target.retire(record), through=mortal)
     stamps = [f"{ID}/backups/{name}" for name in backup_names(side, ID) if name != "index"]
-    steps = [*stamps[-1:], f"{ID}/backups/index", "db", "db", f"{ID}/manifest", f"{ID}/metadata"]
+    steps = [*stamps[-1:], f"{ID}/backups/index", "db", f"{ID}/manifest", f"{ID}/metadata", "db"]
     assert kvs[0].writes[1:] == steps[1 : step + 1]
     side.run(lambda target: target.retire(record))
     assert side.entries == {}
