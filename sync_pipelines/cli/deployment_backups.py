@@ -110,11 +110,12 @@ def _restorer(opened: OpenConnection) -> Restorer:
 
 
 def _restore(one: Configured, engine: Engine, planned: Restoration) -> Restoration:
-    """Restore while no run works on the connection, and leave an entry in the audit log, whatever comes of it.
+    """Restore while no run works on the connection; the audit log says when it begins, and whatever comes of it.
 
     Ctrl-C or SIGTERM waits for what was begun; a second one does not, and the entry says so.
     """
     from sync_pipelines.engine.context import working_on
+    from sync_pipelines.engine.tasks import in_thread
 
     log = logging.getLogger(__name__)
     entry = {
@@ -129,6 +130,8 @@ def _restore(one: Configured, engine: Engine, planned: Restoration) -> Restorati
     async def work(opened: OpenConnection) -> None:
         async with working_on(engine, opened.pair, f"cli-{uuid.uuid4()}", log, patience=WAIT_SECONDS) as run:
             with run.stop.finishing():
+                # Before anything is written: what is killed on the way is in the log as well.
+                await in_thread(_note, one, engine, planned.instance_id, entry | {"action": "restore_began"})
                 done.append(await _restorer(opened).restore(planned.instance_id, planned.taken_at))
 
     why = ""

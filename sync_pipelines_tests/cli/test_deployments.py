@@ -185,7 +185,8 @@ def test_an_instance_is_put_back_from_its_backup_and_the_audit_log_says_so(deplo
     assert deployed.entry(LARGE) == original
     assert (done["written"], done["taken_at"]) == (True, backup["taken_at"])
     assert done["saved_at"] in [kept["taken_at"] for kept in world.answer("deployments", "backups", "lab", LARGE)]
-    last = world.answer("why", LARGE)["audit"][-1]
+    began, last = world.answer("why", LARGE)["audit"][-2:]
+    assert (began["action"], began["backup"]) == ("restore_began", backup["taken_at"])
     assert (last["action"], last["backup"], last["success"]) == ("restore", backup["taken_at"], True)
     assert "db: " not in str(last["fields"])
     with world.engine.connect() as connection:
