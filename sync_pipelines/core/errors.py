@@ -36,7 +36,8 @@ class PeerError(SyncError):
     Arguments:
         peer: name of the system, e.g. ``"waldur"``.
         kind: how to treat the failure.
-        message: what happened, free of secrets, fit for an operator.
+        message: what happened, free of secrets, fit for an operator. Kept on one line and without control characters:
+            it may quote a stranger, and logs are read on terminals, which obey them.
         status: HTTP status, when an answer arrived.
         retry_after: seconds the peer asked to wait, when it said so.
         key: key of the record concerned, when known.
@@ -56,7 +57,7 @@ class PeerError(SyncError):
     ) -> None:
         self.peer = peer
         self.kind = kind
-        self.message = message
+        self.message = message if message.isprintable() else "".join(map(_printable, message))
         self.status = status
         self.retry_after = retry_after
         self.key = key
@@ -68,6 +69,12 @@ class PeerError(SyncError):
         status = f" (HTTP {self.status})" if self.status is not None else ""
         record = f" for {self.key}" if self.key else ""
         return f"{self.peer}{where}{status}{record}: {self.message}"
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
 
 
 class PeerUnavailable(PeerError):

@@ -30,3 +30,10 @@ def test_a_peer_error_says_what_is_known_and_keeps_it(facts: dict[str, Any], tex
     assert (error.peer, error.kind, error.message) == ("waldur", FailureKind.GONE, "no such plan")
     nothing = {"status": None, "operation": None, "key": None, "retry_after": None}
     assert {name: getattr(error, name) for name in nothing} == nothing | facts
+
+
+def test_a_peer_error_that_quotes_a_stranger_is_one_line_without_control_characters() -> None:
+    error = PeerError("waldur", FailureKind.PERMANENT, "no\x1b[31m\r\nplan\x07\u202e f\u00fcr \U0001f600")
+
+    assert error.message == "no\ufffd[31m  plan\ufffd\ufffd f\u00fcr \U0001f600"
+    assert str(error).isprintable()

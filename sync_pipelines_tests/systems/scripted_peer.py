@@ -48,10 +48,14 @@ async def scripted_peer(replies: Sequence[bytes], *, delay: float = 0.0) -> Asyn
     """
     peer = ScriptedPeer()
     under_way = 0
+    conversations: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal under_way
         under_way += 1
+        task = asyncio.current_task()
+        assert task is not None
+        conversations[task] = writer
         peer.most_at_once = max(peer.most_at_once, under_way)
         try:
             peer.requests.append(await _one_request(reader))
@@ -72,6 +76,11 @@ async def scripted_peer(replies: Sequence[bytes], *, delay: float = 0.0) -> Asyn
     finally:
         server.close()
         await server.wait_closed()
+        # Nothing of an answer that its reader gave up half way may outlive the loop: its socket would warn later.
+        for task, writer in conversations.items():
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*conversations, return_exceptions=True)
 
 
 async def _one_request(reader: asyncio.StreamReader) -> bytes:
