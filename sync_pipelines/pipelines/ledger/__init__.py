@@ -1,0 +1,1 @@
+"""The ledger of an Internet Computer canister, verified and kept in SQL."""
