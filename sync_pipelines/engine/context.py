@@ -75,15 +75,43 @@ async def working_on(
         LeaseLost: the lease was taken over while we worked; the block is cancelled.
         DatabaseUnavailable: the database cannot be reached, went away, or has no connection to spare.
     """
+    held = holding(engine, pair.name, pair.scope, run_id, log, lease_seconds=lease_seconds, patience=patience)
+    async with held as (scope, lease):
+        yield Run(engine, pair, scope, run_id, log, lease)
+
+
+@asynccontextmanager
+async def holding(
+    engine: Engine,
+    pair: str,
+    name: str,
+    run_id: str,
+    log: logging.Logger,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    patience: float = 0.0,
+) -> AsyncIterator[tuple[Scope, Lease]]:
+    """Hold a scope's lease as :func:`working_on` does, for work that is no reconcile of two sides.
+
+    Arguments:
+        pair: the pipeline, e.g. ``"ledger"``.
+        name: the connection.
+        patience: seconds to wait for another run of the scope to end.
+
+    Raises:
+        LeaseHeld: another run works on the scope.
+        LeaseLost: the lease was taken over while we worked; the block is cancelled.
+        DatabaseUnavailable: the database cannot be reached, went away, or has no connection to spare.
+    """
     with outages_in_words(engine):
-        scope, hold = await _take(engine, pair, run_id, log, lease_seconds, patience)
+        scope, hold = await _take(engine, pair, name, run_id, log, lease_seconds, patience)
         owner = asyncio.current_task()
         assert owner is not None
         lost: list[LeaseLost] = []
         keeper = asyncio.create_task(_keep(engine, hold, lease_seconds, owner, lost, log))
         try:
             with fenced_by(hold.check):
-                yield Run(engine, pair, scope, run_id, log, hold.lease)
+                yield scope, hold.lease
         except asyncio.CancelledError:
             if lost and not owner.uncancel():
                 raise lost[0] from None
@@ -104,14 +132,14 @@ def _release(engine: Engine, lease: Lease, log: logging.Logger) -> None:
 
 
 async def _take(
-    engine: Engine, pair: Pair, run_id: str, log: logging.Logger, lease_seconds: float, patience: float
+    engine: Engine, pair: str, name: str, run_id: str, log: logging.Logger, lease_seconds: float, patience: float
 ) -> tuple[Scope, Hold]:
     deadline = time.monotonic() + patience
     told = False
     while True:
         asked_at = time.monotonic()
         try:
-            scope, lease = await in_thread(_try_take, engine, pair, run_id, lease_seconds)
+            scope, lease = await in_thread(_try_take, engine, pair, name, run_id, lease_seconds)
             return scope, Hold(lease, asked_at, lease_seconds)
         except LeaseHeld as held:
             if time.monotonic() >= deadline:
@@ -122,9 +150,9 @@ async def _take(
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _try_take(engine: Engine, pair: Pair, run_id: str, seconds: float) -> tuple[Scope, Lease]:
+def _try_take(engine: Engine, pair: str, name: str, run_id: str, seconds: float) -> tuple[Scope, Lease]:
     with engine.begin() as connection:
-        scope = ensure_scope(connection, pair.name, pair.scope)
+        scope = ensure_scope(connection, pair, name)
         return scope, leases.take(connection, scope.lease, run_id, seconds)
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -74,7 +75,7 @@ class FencedWriter:
             number = leases.fence(connection, self._lease)
             result = work(connection)
         except BaseException as error:
-            if is_broken(error):
+            if is_broken(error) or (isinstance(error, OUTAGES) and _is_closed(connection)):
                 self._drop()
                 raise _Interrupted(error) from None
             connection.rollback()
@@ -131,6 +132,12 @@ class FencedWriter:
                 raise
             self._drop()
             return None
+
+
+def _is_closed(connection: Connection) -> bool:
+    """Say whether the driver's connection is gone. What COPY meets with, SQLAlchemy does not hear of."""
+    driver = None if connection.invalidated else connection.connection.driver_connection
+    return isinstance(driver, psycopg.Connection) and driver.closed
 
 
 class _Interrupted(Exception):
