@@ -8,6 +8,7 @@ from dagster import Definitions, in_process_executor
 
 from sync_pipelines.orchestration.resources import RunOptions, SyncStore
 from sync_pipelines.pipelines.deployments.definitions import definitions as deployments
+from sync_pipelines.pipelines.ledger.definitions import definitions as ledger
 from sync_pipelines.pipelines.offerings.definitions import definitions as offerings
 
 # httpx logs every URL with its query at INFO.
@@ -16,6 +17,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 defs = Definitions.merge(
     offerings(),
     deployments(),
+    ledger(),
     # A process a step would cost ten times the work itself on a small machine.
     Definitions(resources={"store": SyncStore(), "options": RunOptions()}, executor=in_process_executor),
 )

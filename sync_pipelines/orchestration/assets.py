@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from dagster import (
-    AssetCheckEvaluation,
-    AssetCheckResult,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
@@ -24,6 +22,7 @@ from sync_pipelines.core.errors import ConfigurationError, SyncError
 from sync_pipelines.core.plan import preview
 from sync_pipelines.orchestration import checks, metadata
 from sync_pipelines.orchestration.reconcile_run import Progress, Request, carry_out
+from sync_pipelines.orchestration.reporting import Event, Outcome, reported
 from sync_pipelines.orchestration.resources import Mode, RunOptions
 from sync_pipelines.orchestration.spec import Metadata, ReconcilePipeline
 from sync_pipelines.orchestration.stopping import run_stoppable
@@ -32,9 +31,6 @@ from sync_pipelines.store import findings, plans, states
 from sync_pipelines.store.scopes import ensure_scope
 
 PREVIEWED_CHANGES = 50
-
-Outcome = AssetMaterialization | AssetCheckResult
-Event = Outcome | AssetCheckEvaluation
 
 
 def reconcile_assets(pipeline: ReconcilePipeline) -> list[AssetsDefinition | AssetSpec]:
@@ -80,11 +76,11 @@ def _reconcile(pipeline: ReconcilePipeline) -> AssetsDefinition:
                 run_stoppable(work, context.instance, context.run.run_id)
         except SyncError:
             # What was read and planned until then is what people look at to understand the failure.
-            yield from _reported(context, request, _outcome(pipeline, store, request, progress))
+            yield from reported(context, request.scope, _outcome(pipeline, store, request, progress))
             raise
         if progress.applied is None:
             story.flush()
-        yield from _reported(context, request, _outcome(pipeline, store, request, progress, story.rest()))
+        yield from reported(context, request.scope, _outcome(pipeline, store, request, progress, story.rest()))
 
     return reconcile
 
@@ -195,19 +191,3 @@ def _outcome(
         yield made(key, metadata.of_applied(applied, plan, tally, progress), told)
     if applied is not None or not request.applies:
         yield from checks.of_applied(key, tally, stale=applied.outcomes["stale"] if applied else 0)
-
-
-def _reported(context: AssetExecutionContext, request: Request, outcome: Iterator[Outcome]) -> Iterator[Event]:
-    """Put it as Dagster wants it, in the fewest events.
-
-    An asset is reported as the event that it is: a result of the step would be a second event for its output. So is
-    a check, unless the run was asked for it.
-    """
-    for item in outcome:
-        if isinstance(item, AssetMaterialization):
-            if item.asset_key in context.selected_asset_keys:
-                yield item
-        elif checks.key_of(item) in context.selected_asset_check_keys:
-            yield item
-        else:
-            yield checks.evaluation(item, request.scope)

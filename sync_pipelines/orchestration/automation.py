@@ -1,6 +1,6 @@
 """What starts runs by itself: reconciles at intervals and on start, retries; and the sensor that notes failed runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dagster import (
     DagsterInstance,
@@ -26,34 +26,17 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from sqlalchemy import Engine
 
 from sync_pipelines.core.redaction import Redactor
-from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline
+from sync_pipelines.orchestration.intervals import cron_of, is_even
+from sync_pipelines.orchestration.spec import SCOPE_TAG, Named, ReconcilePipeline
 from sync_pipelines.store import audit, owed, states
 from sync_pipelines.store.storable import storable_text
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 RETRY_SECONDS = 60
-DAY = 24 * 60
-"""Minutes."""
 _DAEMON = "SENSOR"
 """The type under which the daemon that evaluates sensors reports."""
 _WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.STARTING]
 _UNFINISHED = [*_WAITING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
-
-
-def cron_of(interval: int) -> str:
-    """Return the cron schedule of an interval in seconds that :func:`is_even`."""
-    minutes = interval // 60
-    if minutes < 60:
-        return f"*/{minutes} * * * *"
-    return f"0 */{minutes // 60} * * *" if minutes < DAY else "0 0 * * *"
-
-
-def is_even(interval: int) -> bool:
-    """Say whether cron can express an interval in seconds: minutes that divide an hour, or hours that divide a day."""
-    minutes, seconds = divmod(interval, 60)
-    if seconds or not minutes:
-        return False
-    return 60 % minutes == 0 if minutes < 60 else minutes % 60 == 0 and DAY % minutes == 0
 
 
 def run_request(
@@ -194,8 +177,12 @@ def retry_sensor(pipeline: ReconcilePipeline, job: Job) -> SensorDefinition:
     return retries
 
 
-def failure_sensor(pipeline: ReconcilePipeline, jobs: Sequence[Job]) -> SensorDefinition:
-    """Return the sensor that writes failed runs into the audit log, where operators look for what happened."""
+def failure_sensor(pipeline: Named, jobs: Sequence[Job], *, by_tag: bool = False) -> SensorDefinition:
+    """Return the sensor that writes failed runs into the audit log, where operators look for what happened.
+
+    Arguments:
+        by_tag: the connection is named by the run's :data:`SCOPE_TAG`, because a partition is something else.
+    """
 
     @run_failure_sensor(
         name=f"{pipeline.name}_failed_runs",
@@ -204,6 +191,7 @@ def failure_sensor(pipeline: ReconcilePipeline, jobs: Sequence[Job]) -> SensorDe
         description="Writes failed runs, with the reason, into the audit log.",
     )
     def failed_runs(context: RunFailureSensorContext, store: ResourceParam[Engine]) -> None:
+        scope = _tagged(context.dagster_run.tags) if by_tag else context.partition_key
         entry = {
             "action": "run_failed",
             "success": False,
@@ -213,7 +201,7 @@ def failure_sensor(pipeline: ReconcilePipeline, jobs: Sequence[Job]) -> SensorDe
             "error": _reason(context),
         }
         with store.begin() as connection:
-            audit.append(connection, pipeline.name, entry, scope=context.partition_key)
+            audit.append(connection, pipeline.name, entry, scope=scope)
 
     return failed_runs
 
@@ -223,6 +211,11 @@ def _has_run(
 ) -> bool:
     filters = RunsFilter(tags={SCOPE_TAG: pipeline.tag(scope)}, statuses=statuses)
     return instance.get_runs_count(filters) > 0
+
+
+def _tagged(tags: Mapping[str, str]) -> str | None:
+    parts = tags.get(SCOPE_TAG, "").split("/")
+    return parts[1] if len(parts) > 1 else None
 
 
 def _reason(context: RunFailureSensorContext) -> str:

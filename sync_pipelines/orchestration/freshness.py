@@ -16,7 +16,7 @@ from dagster import (
 )
 from sqlalchemy import Engine
 
-from sync_pipelines.orchestration.spec import ReconcilePipeline
+from sync_pipelines.orchestration.spec import Named, ReconcilePipeline
 from sync_pipelines.store import audit, plans
 
 LATE_AFTER = 3
@@ -71,7 +71,7 @@ def audit_check(pipeline: ReconcilePipeline) -> AssetChecksDefinition:
     return audit_chain
 
 
-def health_schedule(pipeline: ReconcilePipeline, checks: list[AssetChecksDefinition]) -> ScheduleDefinition:
+def health_schedule(pipeline: Named, checks: list[AssetChecksDefinition]) -> ScheduleDefinition:
     """Return the schedule that runs the checks every 15 minutes."""
     job = define_asset_job(
         f"{pipeline.name}_health",

@@ -24,6 +24,15 @@ SHORTEST_INTERVAL = 60
 """Seconds; what looks more often does not look, it listens."""
 
 
+class Named(Protocol):
+    """A pipeline as far as only its name matters."""
+
+    @property
+    def name(self) -> str:
+        """Of the pipeline, e.g. ``"offerings"``."""
+        ...
+
+
 class OpenPair(Protocol):
     """A pair whose peers can be talked to."""
 

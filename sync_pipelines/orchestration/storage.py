@@ -22,6 +22,10 @@ from dagster_postgres import DagsterPostgresStorage
 from sync_pipelines.store.database import DAGSTER_VARIABLE, resolve_database_url
 from sync_pipelines.store.home import home_folder
 
+BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+"""Dagster's variable for how many materializations of a step are written at once; it has no setting for it."""
+BATCHED_EVENTS = "500"
+
 
 class SyncStorage(DagsterPostgresStorage):
     """Dagster's storage on the server that :func:`sync_pipelines.store.database.resolve_database_url` finds.
@@ -42,6 +46,8 @@ class SyncStorage(DagsterPostgresStorage):
         env = dict(os.environ)
         if config_value.get("postgres_url"):
             env[DAGSTER_VARIABLE] = config_value["postgres_url"]
+        # A run over a range tells of every partition of every asset; one by one that would be some 50 a second.
+        os.environ.setdefault(BATCH_VARIABLE, BATCHED_EVENTS)
         return cls(
             postgres_url=resolve_database_url(env).dagster_url,
             should_autocreate_tables=config_value["should_autocreate_tables"],

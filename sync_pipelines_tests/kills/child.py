@@ -27,7 +27,13 @@ Work = Callable[[Engine], object]
 
 # A process forked from a server that has everything imported costs a tenth of a fresh one.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["sync_pipelines_tests.conformance.registry", "sync_pipelines_tests.kills.chain_run"])
+_processes.set_forkserver_preload(
+    [
+        "sync_pipelines_tests.conformance.registry",
+        "sync_pipelines_tests.kills.chain_run",
+        "sync_pipelines_tests.kills.ledger_run",
+    ]
+)
 
 log = logging.getLogger(__name__)
 

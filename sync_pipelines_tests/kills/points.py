@@ -69,6 +69,7 @@ _AUDIT = "INSERT INTO sync.audit "
 _LETTER = "INSERT INTO sync.dead_letter"
 _LEASE = "UPDATE sync.lease SET expires_at = clock_timestamp() WHERE"
 _WATERMARK = "INSERT INTO sync.watermark"
+_POSITION = "UPDATE sync.ledger_position SET data_start"
 
 CHANGE_POINTS = {
     "mid-copy": Point("half of one side is staged, nothing of the other", Copy(_BATCH)),
@@ -129,6 +130,18 @@ APPROVAL_POINTS = {
     "after-call": CHANGE_POINTS["after-call"],
 }
 """Points of a run that approves a held plan and carries it out."""
+
+LEDGER_POINTS = {
+    "before-position": Point("a batch is about to be stored", Statement(_POSITION, Moment.BEFORE)),
+    "after-position": Point("the position is moved, the batch is not stored", Statement(_POSITION, Moment.AFTER)),
+    "mid-entries": Point("half of the first batch's entries are sent", Copy("sync.ledger_entries")),
+    "mid-later-entries": Point("a batch is stored, and half of the next one's entries", Copy("sync.ledger_entries", 2)),
+    "mid-blocks": Point("entries are stored, and half of their blocks", Copy("sync.ledger_blocks", 2)),
+    "before-commit": Point("a batch is stored and not committed", Statement(_POSITION, Moment.BEFORE_COMMIT)),
+    "mid-commit": Point("COMMIT of a batch is on its way", Statement(_POSITION, Moment.MID_COMMIT)),
+    "after-commit": Point("the first batch is committed", Statement(_POSITION, Moment.AFTER_COMMIT)),
+}
+"""Points of an import of a ledger, which stores a batch and the position behind it in one transaction."""
 
 EVENT_POINTS = {
     "before-cursor": Point(

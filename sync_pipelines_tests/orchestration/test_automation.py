@@ -23,12 +23,11 @@ from sqlalchemy import Engine
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.orchestration.automation import (
     Job,
-    cron_of,
     interval_sensors,
-    is_even,
     reconcile_schedules,
     start_sensors,
 )
+from sync_pipelines.orchestration.intervals import cron_of, is_even
 from sync_pipelines.orchestration.spec import SCOPE_TAG, ReconcilePipeline, Scoped
 from sync_pipelines_tests.engine.worlds import World
 from sync_pipelines_tests.orchestration.memory_pipeline import defined, pipeline_of
