@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from sync_pipelines.pipelines.connection_fields import Limits
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
+from sync_pipelines.pipelines.ledger.connection import LedgerConnection
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.registry import SECTIONS
 from sync_pipelines.settings import load_section
@@ -53,11 +54,14 @@ def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SYNC_CONNECTIONS_FILE", str(example))
     offerings = load_section("offerings", OfferingsConnection, known=SECTIONS, environment=os.environ)
     deployments = load_section("deployments", DeploymentsConnection, known=SECTIONS, environment=os.environ)
-    assert [connection.name for connection in (*offerings, *deployments)] == ["nordlys", "lab"]
+    ledgers = load_section("ledger", LedgerConnection, known=SECTIONS, environment=os.environ)
+    names = [connection.name for connection in (*offerings, *deployments, *ledgers)]
+    assert names == ["nordlys", "lab", "decent-cloud"]
 
 
 @pytest.mark.parametrize(
-    ("title", "model"), [("Offerings", OfferingsConnection), ("Deployments", DeploymentsConnection)]
+    ("title", "model"),
+    [("Offerings", OfferingsConnection), ("Deployments", DeploymentsConnection), ("Ledger", LedgerConnection)],
 )
 def test_every_field_of_a_connection_is_explained(title: str, model: type[BaseModel]) -> None:
     page = (PROJECT / "docs" / "connections.md").read_text(encoding="utf-8")

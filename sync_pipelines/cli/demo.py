@@ -18,7 +18,11 @@ from sync_pipelines.cli.children import Children
 from sync_pipelines.cli.dagster_ui import ENDED, DagsterUi
 from sync_pipelines.cli.demo_discrepancies import discrepancies
 from sync_pipelines.cli.demo_home import DemoHome, demo_home, environment
+from sync_pipelines.cli.demo_ledgers import standings, until_replicated
 from sync_pipelines.cli.demo_peers import print_next_steps, started_peers, step
+from sync_pipelines.cli.ledger import replicated_table
+from sync_pipelines.cli.ledger_runs import Replicated, replicate
+from sync_pipelines.cli.ledgers import chosen_ledgers
 from sync_pipelines.cli.reconcile import advise, reconcile_now
 from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import connections, dagster_instance, open_store, operator, project_folder
@@ -44,10 +48,11 @@ _SCOPE_TAG = "sync/scope"
 def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) -> None:
     """Show the whole thing on stand-ins of the external systems.
 
-    Starts a PostgreSQL, the stand-ins of a chain, of Waldur and of two BOSH Directors, a real OpenBao, the Dagster UI
-    and its daemon, reconciles three providers' offerings and both Directors' deployments, and goes on until Ctrl-C,
-    which stops all of it. What happened is kept for the next demo. Settings of the environment that lead to real
-    connections or data are left aside.
+    Starts a PostgreSQL, the stand-ins of a chain, of Waldur, of two BOSH Directors and of an Internet Computer replica,
+    a real OpenBao, the Dagster UI and its daemon, reconciles three providers' offerings and both Directors'
+    deployments, replicates a ledger that goes on growing, and goes on until Ctrl-C, which stops all of it. What
+    happened is kept for the next demo. Settings of the environment that lead to real connections or data are left
+    aside.
     """
     console = output.progress_console()
     ui_port = None if once else _free_port(port, may_differ=ctx.get_parameter_source("port") is ParameterSource.DEFAULT)
@@ -66,13 +71,15 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
             pass  # made when an instance is opened; webserver and daemon would both try at once
         if ui_port is None:
             rows = reconcile_now(engine, [(one, Options()) for one in connections()])
-            if not print_outcome(engine, rows, as_json=as_json):
+            if not print_outcome(engine, rows, replicate(engine, chosen_ledgers(None)), as_json=as_json):
                 ctx.exit(1)
             return
-        # Dagster may reconcile by itself as soon as it is up: that is part of the first reconcile.
-        started = datetime.now(UTC)
+        # Dagster may reconcile and import by itself as soon as it is up: that is part of what is told.
+        started, before = datetime.now(UTC), standings(engine)
         ui = stack.enter_context(_dagster(ui_port, children, console))
-        is_done = print_outcome(engine, _reconcile(engine, ui, children, console, started), as_json=as_json)
+        rows = _reconcile(engine, ui, children, console, started)
+        replicated = until_replicated(engine, before, console, children.check)
+        is_done = print_outcome(engine, rows, replicated, as_json=as_json)
         print_next_steps(home, peers, ui)
         _wait(children, console)
         if not is_done:
@@ -157,12 +164,18 @@ def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Conso
     return rows
 
 
-def print_outcome(engine: Engine, rows: Sequence[Summary], *, as_json: bool) -> bool:
-    """Print what came of the first reconcile; say whether all that was planned was done, and all mistakes found."""
+def print_outcome(
+    engine: Engine, rows: Sequence[Summary], replicated: Sequence[Replicated] = (), *, as_json: bool
+) -> bool:
+    """Print what came of the first reconcile and of the first import.
+
+    Says whether all that was planned was done, every ledger imported to its end, and all mistakes found.
+    """
     with engine.connect() as connection:
         documented = discrepancies(connection)
     if as_json:
-        output.print_json({"connections": list(rows), "discrepancies": documented})
+        told = {"connections": list(rows), "ledgers": list(replicated), "discrepancies": documented}
+        output.print_json(told)
     else:
         _print_waiting(engine)
         if documented:
@@ -170,11 +183,16 @@ def print_outcome(engine: Engine, rows: Sequence[Summary], *, as_json: bool) -> 
             cells = [(d.number, d.kind, "\n".join(d.instances), d.found or "NOT FOUND") for d in documented]
             output.show(output.table("Documented discrepancies", columns, cells, numbers=["number"]))
         output.show(summary_table("Reconciled", rows))
+        if replicated:
+            output.show(replicated_table(replicated))
     advise(rows)
+    for one in replicated:
+        if one.problem:
+            output.note(f"{one.name}: {one.problem}")
     missing = [str(one.number) for one in documented if not one.found]
     if missing:
         output.note(f"documented discrepancies that were not found: {', '.join(missing)}")
-    return all(row.done for row in rows) and not missing
+    return all(row.done for row in rows) and not any(one.problem for one in replicated) and not missing
 
 
 def _print_waiting(engine: Engine) -> None:

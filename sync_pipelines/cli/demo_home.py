@@ -25,6 +25,7 @@ from sync_pipelines.store.home import home_folder
 SHELL_FILE = "environment.sh"
 _FOREIGN = (database.SYNC_VARIABLE, database.DAGSTER_VARIABLE)
 _GUIDE_PREFIXES = ("VIRTENGINE_", "BLACKSMITH_")
+_GUIDE_NAMES = ("CANISTER_ID", "ENVIRONMENT", "FLUSH_INTERVAL_SECONDS", "MAX_RETRY_ATTEMPTS")
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def demo_home(project: Path) -> Iterator[DemoHome]:
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Work in the demo's environment: its variables, and none that would lead to other data."""
     before = dict(os.environ)
-    for name in [name for name in os.environ if name in _FOREIGN or name.startswith(_GUIDE_PREFIXES)]:
+    leading_elsewhere = (*_FOREIGN, *_GUIDE_NAMES)
+    for name in [name for name in os.environ if name in leading_elsewhere or name.startswith(_GUIDE_PREFIXES)]:
         del os.environ[name]
     os.environ.update(variables)
     try:

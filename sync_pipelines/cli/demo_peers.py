@@ -19,22 +19,29 @@ from sync_pipelines.cli.demo_home import DemoHome
 from sync_pipelines.cli.session import connections
 from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, DemoUrls, demo_connections
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, VAULT_PORT, DeploymentPeers, deployment_connections
+from sync_pipelines.sandbox.demo_ledger import REPLICA_PORT, LedgerPeer, ledger_connections
 
+_SEEN_SOON = {"live": True, "poll_seconds": 5}
+"""What is set for the demo's ledger besides: who watches it wants to see the tail grow."""
 _DEPLOYMENT = "redis-cache-small-3ceaaf30-8142-48ea-91d9-3080f9b439fc"
 
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """Where the running peers are; without ``deployments`` only the offerings pipeline is shown."""
+    """Where the running peers are; without ``deployments`` that pipeline is not shown."""
 
     offerings: DemoUrls
     deployments: DeploymentPeers | None
+    ledger: LedgerPeer
 
     @property
     def connections(self) -> dict[str, Any]:
         """Content of the connections file."""
         found = demo_connections(self.offerings)
-        return found if self.deployments is None else found | deployment_connections(self.deployments)
+        if self.deployments is not None:
+            found |= deployment_connections(self.deployments)
+        ledgers = ledger_connections(self.ledger)
+        return found | {name: [row | _SEEN_SOON for row in rows] for name, rows in ledgers.items()}
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def started_peers(home: DemoHome, children: Children, console: Console) -> Peers
             children.check()
         told = json.loads(line)
         deployments = None if told["deployments"] is None else DeploymentPeers(**told["deployments"])
-    peers = Peers(DemoUrls(**told["offerings"]), deployments)
+    peers = Peers(DemoUrls(**told["offerings"]), deployments, LedgerPeer(**told["ledger"]))
     if deployments is None:
         output.note(f"the deployments pipeline is not shown: {told['left_out']}")
     for what, url, port in _wanted_ports(peers):
@@ -73,6 +80,7 @@ def started_peers(home: DemoHome, children: Children, console: Console) -> Peers
 def _wanted_ports(peers: Peers) -> Iterator[tuple[str, str, int]]:
     yield "the stand-in of Waldur", peers.offerings.waldur, WALDUR_PORT
     yield "the stand-in of the chain", peers.offerings.chain, CHAIN_PORT
+    yield "the stand-in of the replica", peers.ledger.replica, REPLICA_PORT
     if peers.deployments is not None:
         yield "the stand-in of the Director", peers.deployments.director, DIRECTOR_PORT
         yield "the stand-in of the second Director", peers.deployments.annex, DIRECTOR_PORT + 1
@@ -96,6 +104,11 @@ def print_next_steps(home: DemoHome, peers: Peers, ui: DagsterUi) -> None:
             f"  curl -X POST {peers.deployments.director}/_sandbox/director/delete -d '{gone}'\n"
             "  sync-pipelines reconcile deployments/lab\n"
         )
+    output.note(
+        "The ledger grows by a block every 45 s. Let it grow now, and see the block arrive within seconds:\n"
+        f"  curl -X POST {peers.ledger.replica}/_sandbox/ledger/grow\n"
+        "  sync-pipelines ledger status\n"
+    )
     output.note(
         "In another terminal, look at it from there:\n"
         f"  . {home.shell_file}\n"

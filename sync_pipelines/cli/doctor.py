@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import Engine, text
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.finding import Finding
+from sync_pipelines.cli.ledgers import LEDGER, ledgers
 from sync_pipelines.cli.pipelines import Configured
-from sync_pipelines.cli.session import DAGSTER_VARIABLE, connections, dagster_instance, labels
+from sync_pipelines.cli.session import DAGSTER_VARIABLE, connections, dagster_instance, labels, pairs
 from sync_pipelines.cli.wording import first_line
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.settings import connections_path
 from sync_pipelines.store.database import DatabaseUrls, check_server, connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import pending
+
+if TYPE_CHECKING:
+    from sync_pipelines.pipelines.ledger.connection import LedgerConnection
 
 
 @click.command()
@@ -45,9 +50,11 @@ def doctor(as_json: bool) -> None:
 
 def _all_checks() -> Iterator[Finding]:
     configured: tuple[Configured, ...] = ()
+    replicas: tuple[LedgerConnection, ...] = ()
     try:
-        configured = connections()
-        names = ", ".join(one.full_name for one in configured)
+        replicas = ledgers()
+        configured = pairs() if replicas else connections()
+        names = ", ".join([*(one.full_name for one in configured), *(f"{LEDGER}/{one.name}" for one in replicas)])
         yield Finding("settings", True, f"{connections_path()}: {names}")
     except SyncError as error:
         yield Finding("settings", False, str(error))
@@ -65,6 +72,8 @@ def _all_checks() -> Iterator[Finding]:
             called = labels(configured)
             for one in configured:
                 yield from asyncio.run(_connection(one, called[one.full_name], engine))
+            for replica in replicas:
+                yield from _ledger(replica, engine)
     finally:
         engine.dispose()
 
@@ -102,6 +111,12 @@ def _dagster() -> Finding:
             return Finding("dagster", True, told + "the daemon runs")
     except SyncError as error:
         return Finding("dagster", False, str(error))
+
+
+def _ledger(connection: LedgerConnection, engine: Engine) -> list[Finding]:
+    from sync_pipelines.cli.doctor_ledger import examine_ledger
+
+    return asyncio.run(examine_ledger(connection, engine, f"{LEDGER}/{connection.name}"))
 
 
 async def _connection(one: Configured, name: str, engine: Engine) -> list[Finding]:

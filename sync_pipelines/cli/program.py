@@ -29,6 +29,7 @@ _COMMANDS = {
     "offerings": "offerings",
     # This one adds the commands for backups to the group.
     "deployments": "deployment_backups",
+    "ledger": "ledger",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sync_pipelines.cli.pipelines import Configured
@@ -15,7 +15,7 @@ from sync_pipelines.core.errors import RunStopped
 from sync_pipelines.orchestration.process_tag import PROCESS_TAG, this_process
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, ExecuteInProcessResult
+    from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
 WAIT_SECONDS = 120.0
 """How long to wait for another run over the same connection; a killed one may never end."""
@@ -42,12 +42,18 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended; ``seconds`` without the time it waited for its turn."""
+    """How a run ended.
+
+    Attributes:
+        seconds: without the time it waited for its turn.
+        made: metadata of what it materialized, by the last part of the asset's key.
+    """
 
     run_id: str
     success: bool
     reason: str | None
     seconds: float
+    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def run_reconcile(
@@ -64,29 +70,69 @@ def run_reconcile(
         verbose: print the run's log to stderr as well.
         say: told what is being waited for.
     """
+    return run_job(
+        instance,
+        configured.pipeline.job,
+        configured.full_name,
+        {"resources": {"options": {"config": options.config}}},
+        partition=configured.name,
+        verbose=verbose,
+        say=say,
+    )
+
+
+def run_job(
+    instance: DagsterInstance,
+    job: str,
+    scope: str,
+    config: Mapping[str, Any],
+    *,
+    partition: str | None = None,
+    selected: Sequence[AssetKey] | None = None,
+    tags: Mapping[str, str] | None = None,
+    verbose: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Ended:
+    """Carry out a Dagster job in this process, when it is its turn.
+
+    Arguments:
+        scope: what it works on; runs of one scope take turns.
+        config: run config.
+        partition: partition key, for a job of one partition.
+        selected: the only assets to be made; all of the job by default.
+        tags: more tags, such as a range of partitions.
+    """
     from dagster._core.utils import make_new_run_id
 
     from sync_pipelines.definitions import defs
     from sync_pipelines.orchestration.spec import SCOPE_TAG
 
-    tags = {SCOPE_TAG: configured.full_name, "user": operator(), PROCESS_TAG: this_process()}
-    _wait_for_turn(instance, {SCOPE_TAG: tags[SCOPE_TAG]}, say)
+    _wait_for_turn(instance, {SCOPE_TAG: scope}, say)
     started = time.monotonic()
     with _ending(instance, make_new_run_id()) as run_id:
-        result = defs.resolve_job_def(configured.pipeline.job).execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
-            partition_key=configured.name,
+            partition_key=partition,
+            asset_selection=selected,
+            # The log is kept in the instance in any case.
             run_config={
-                "resources": {"options": {"config": options.config}},
-                # The log is kept in the instance in any case.
+                **config,
                 "loggers": {"console": {"config": {"log_level": "INFO" if verbose else "CRITICAL"}}},
             },
-            tags=tags,
+            tags={SCOPE_TAG: scope, "user": operator(), PROCESS_TAG: this_process(), **(tags or {})},
             run_id=run_id,
             raise_on_error=False,
         )
     reason = None if result.success else _reason(result)
-    return Ended(result.run_id, result.success, reason, time.monotonic() - started)
+    return Ended(result.run_id, result.success, reason, time.monotonic() - started, _made(result))
+
+
+def _made(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    return {
+        event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy import Engine
 
+from sync_pipelines.cli.ledgers import LEDGER, REPLICATED, ledgers
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
+from sync_pipelines.cli.wording import NO_CONNECTIONS_FILE
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.settings import CONNECTIONS_VARIABLE, connections_path
+from sync_pipelines.settings import connections_path
 from sync_pipelines.store.database import connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import migrate
 
@@ -39,22 +41,29 @@ def open_store() -> Iterator[Engine]:
         engine.dispose()
 
 
+def pairs() -> tuple[Configured, ...]:
+    """Return the enabled connections of all pipelines that reconcile; maybe none.
+
+    Raises:
+        ConfigurationError: the connections file is wrong.
+    """
+    return tuple(Configured(pipeline, one) for pipeline in PIPELINES.values() for one in pipeline.load())
+
+
 def connections() -> tuple[Configured, ...]:
-    """Return the enabled connections of all pipelines.
+    """Return the enabled connections of all pipelines that reconcile.
 
     Raises:
         ConfigurationError: the connections file is wrong, or has no enabled connection.
     """
-    found = tuple(Configured(pipeline, one) for pipeline in PIPELINES.values() for one in pipeline.load())
+    found = pairs()
     if found:
         return found
     path = connections_path()
     if path is None:
-        raise ConfigurationError(
-            f"there is no connections file: set {CONNECTIONS_VARIABLE}, or write a connections.yaml here "
-            "(deploy/connections.example.yaml shows the format; 'sync-pipelines demo' needs none)"
-        )
-    raise ConfigurationError(f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}")
+        raise ConfigurationError(NO_CONNECTIONS_FILE)
+    told = f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}"
+    raise ConfigurationError(f"{told}; {REPLICATED}" if ledgers() else told)
 
 
 def choose(configured: Sequence[Configured], wanted: str | None) -> list[Configured]:
@@ -98,6 +107,8 @@ def labels(configured: Sequence[Configured]) -> dict[str, str]:
 
 
 def _unknown(configured: Sequence[Configured], wanted: str) -> NoReturn:
+    if wanted == LEDGER or wanted.removeprefix(f"{LEDGER}/") in {one.name for one in ledgers()}:
+        raise ConfigurationError(f"{wanted!r}: {REPLICATED}")
     names = ", ".join(c.full_name if c.alias is None else f"{c.full_name} ({c.alias})" for c in configured)
     raise ConfigurationError(f"no connection is named {wanted!r} or stands for it; there are {names}")
 

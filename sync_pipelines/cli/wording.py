@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import re
 
+from sync_pipelines.settings import CONNECTIONS_VARIABLE
+
+NO_CONNECTIONS_FILE = (
+    f"there is no connections file: set {CONNECTIONS_VARIABLE}, or write a connections.yaml here "
+    "(deploy/connections.example.yaml shows the format; 'sync-pipelines demo' needs none)"
+)
+
 # "package.module.SomeError: ..." as tracebacks and Dagster print it.
 _CLASS = re.compile(r"^(?:[A-Za-z_]\w*\.)+[A-Z]\w*: ")
 

@@ -15,6 +15,7 @@ import httpx
 
 from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, demo_stand_ins
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, UAA_PORT, VAULT_PORT, deployment_peers
+from sync_pipelines.sandbox.demo_ledger import REPLICA_PORT, ledger_peer
 from sync_pipelines.sandbox.keeping import StateUnreadable
 from sync_pipelines.sandbox.openbao.process import BaoMissing
 
@@ -22,8 +23,8 @@ from sync_pipelines.sandbox.openbao.process import BaoMissing
 def main() -> int:
     """Serve, and say where as one line of JSON.
 
-    ``{"offerings": {...}, "deployments": {...}, "left_out": null}`` with the fields of ``DemoUrls`` and
-    ``DeploymentPeers``; ``deployments`` is null when ``left_out`` says why.
+    ``{"offerings": {...}, "ledger": {...}, "deployments": {...}, "left_out": null}`` with the fields of ``DemoUrls``,
+    ``LedgerPeer`` and ``DeploymentPeers``; ``deployments`` is null when ``left_out`` says why.
     """
     given = _arguments()
     # Blocked before any thread is started, so that every thread leaves them to sigwait.
@@ -33,7 +34,13 @@ def main() -> int:
         with ExitStack() as stack:
             ports = {"waldur_port": given.waldur_port, "chain_port": given.chain_port}
             urls = stack.enter_context(demo_stand_ins(given.folder, block_seconds=given.block_seconds, **ports))
-            told: dict[str, Any] = {"offerings": asdict(urls), "deployments": None, "left_out": None}
+            peer = stack.enter_context(ledger_peer(given.folder / "ledger", replica_port=given.replica_port))
+            told: dict[str, Any] = {
+                "offerings": asdict(urls),
+                "ledger": asdict(peer),
+                "deployments": None,
+                "left_out": None,
+            }
             try:
                 peers = stack.enter_context(
                     deployment_peers(
@@ -65,6 +72,7 @@ def _arguments() -> argparse.Namespace:
         "--director-port": DIRECTOR_PORT,
         "--uaa-port": UAA_PORT,
         "--vault-port": VAULT_PORT,
+        "--replica-port": REPLICA_PORT,
     }
     for option, port in ports.items():
         parser.add_argument(option, type=int, default=port, help="preferred port (default: %(default)s)")

@@ -19,6 +19,7 @@ import pytest
 from sync_pipelines.cli.demo_peers import Peers
 from sync_pipelines.cli.process_groups import is_alive
 from sync_pipelines.sandbox.demo import DemoUrls
+from sync_pipelines.sandbox.demo_ledger import LedgerPeer
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "sync_pipelines.cli", "demo"]
@@ -108,6 +109,15 @@ def test_a_second_pass_finds_its_data_again_and_changes_nothing(
         assert (row["orphans"], row["conflicts"]) == (before["orphans"] + before["retired"], before["conflicts"])
 
 
+def test_the_ledger_is_imported_from_its_first_block_to_its_end(first: dict[str, Any]) -> None:
+    (ledger,) = first["ledgers"]
+    assert ledger["problem"] == ""
+    assert ledger["position"] == ledger["tip_position"] > 0
+    assert ledger["entries"] == ledger["total_entries"] > 1_000
+    assert ledger["created"]["dc_users"] > 0
+    assert ledger["reply"]["data"]["stats"]["totalProcessed"] == ledger["entries"]
+
+
 @pytest.fixture
 def running(first: dict[str, Any], surroundings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The full demo, told to stop at the end if it still runs."""
@@ -142,7 +152,7 @@ def test_the_full_demo_serves_the_ui_and_ctrl_c_ends_every_process(
     assert running.wait(60) == 0, running.stderr.read()
     assert [group for group in groups if is_alive(group)] == []
     table = running.stdout.read()
-    assert all(name in table for name in ("nordlys", "okra", "kumo", "lab", "annex"))
+    assert all(name in table for name in ("nordlys", "okra", "kumo", "lab", "annex", "decent-cloud"))
     assert _openbao(surroundings) == []
 
 
@@ -173,7 +183,7 @@ def test_without_openbao_the_other_peers_are_served_and_the_reason_is_told(
         (tmp_path / "bao").touch(0o700)
         (tmp_path / "bao").write_text(bao, encoding="utf-8")
     without = surroundings | {"PYTHONPATH": f"{tmp_path}:{PROJECT}", "PATH": f"{tmp_path}:/usr/bin:/bin"}
-    ports = [f"--{name}-port=0" for name in ("waldur", "chain")]
+    ports = [f"--{name}-port=0" for name in ("waldur", "chain", "replica")]
     command = [sys.executable, "-m", "sync_pipelines.sandbox", "--folder", str(tmp_path / "peers"), *ports]
     with subprocess.Popen(command, cwd=PROJECT, env=without, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -181,7 +191,8 @@ def test_without_openbao_the_other_peers_are_served_and_the_reason_is_told(
         process.terminate()
     assert told["left_out"].startswith(reason)
     assert told["deployments"] is None
-    assert list(Peers(DemoUrls(**told["offerings"]), None).connections) == ["offerings"]
+    peers = Peers(DemoUrls(**told["offerings"]), None, LedgerPeer(**told["ledger"]))
+    assert list(peers.connections) == ["offerings", "ledger"]
 
 
 def test_after_the_demo_its_database_does_not_run(first: dict[str, Any], surroundings: dict[str, str]) -> None:

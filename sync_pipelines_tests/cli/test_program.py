@@ -46,6 +46,10 @@ def test_the_commands_are_these() -> None:
         "deployments matches",
         "deployments backups",
         "deployments restore",
+        "ledger status",
+        "ledger import",
+        "ledger verify",
+        "ledger resync",
         "migrate",
         "database start",
         "database stop",
@@ -98,8 +102,8 @@ def test_commands_that_only_look_do_not_wait_for_dagster() -> None:
     code = (
         "import sys\n"
         "from importlib import import_module\n"
-        "for name in 'deployments deployment_backups offerings why plan dead_letter audit metrics doctor database '"
-        "'reconcile demo'.split():\n"
+        "for name in 'deployments deployment_backups ledger offerings why plan dead_letter audit metrics doctor '"
+        "'database reconcile demo'.split():\n"
         "    import_module(f'sync_pipelines.cli.{name}')\n"
         "sys.exit('dagster' in sys.modules)"
     )

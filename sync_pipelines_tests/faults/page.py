@@ -17,7 +17,12 @@ from sync_pipelines_tests.kills.worlds import ACTIONS, actions_of
 
 TESTS = Path(__file__).parents[1]
 PARTS = {"left": "source", "right": "target"}
-_OTHER_KILLS = ("kills/test_runs.py", "kills/test_chain_events.py", "kills/test_vault_documents.py")
+_OTHER_KILLS = (
+    "kills/test_runs.py",
+    "kills/test_chain_events.py",
+    "kills/test_vault_documents.py",
+    "kills/test_ledger_import.py",
+)
 _DATABASE = (
     "engine/test_database_faults.py",
     "pipelines/offerings/test_two_runs.py",
