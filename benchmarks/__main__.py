@@ -50,6 +50,7 @@ BENCHMARKS = {
     "deployments": Benchmark(
         "bench_deployments", ("--deployments", "20", "--runs", "1", "--many", "0"), verdicts.deployments
     ),
+    "ledger": Benchmark("bench_ledger", ("--entries", "2000")),
     "events": Benchmark("bench_events", ("--changes", "2"), verdicts.events),
 }
 
