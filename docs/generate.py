@@ -34,7 +34,7 @@ MEANINGS = {
 OPTIONS = {
     "enabled": "`false` leaves the connection out",
     "interval": "between reconciles, at least `1m`; `0` for no schedule",
-    "max_concurrency": "deployments whose details are read at the same time",
+    "max_concurrency": "requests to the Director at the same time, scanning and writing alike",
     "batch_size": "deployments that are handed on together",
     "retry_attempts": "retries of a failed instance before it becomes a dead letter",
     "retry_delay": "before the first retry; doubled each time",

@@ -170,6 +170,8 @@ class _Opening:
             throttle=self._gate(director.limits, director.url),
             redactor=self.redactor,
             timeout=_timeout(director.timeout_seconds),
+            # Not of the scan alone: manifests are asked for again when they are written.
+            max_in_flight=self.connection.reconciler.max_concurrency,
             read_delay=self.read_delay,
         )
 

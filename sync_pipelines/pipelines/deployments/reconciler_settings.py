@@ -52,7 +52,7 @@ class ReconcilerOptions:
 
     Attributes:
         interval: between runs; zero for no schedule.
-        max_concurrency: deployments whose details are read at a time.
+        max_concurrency: requests to the Director at the same time, scanning and writing alike.
         batch_size: deployments worked on together.
         retry_attempts: of a failed operation; 0 tries once.
         cache_ttl: how long details of a deployment are used again; zero for never.

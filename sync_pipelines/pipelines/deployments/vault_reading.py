@@ -103,7 +103,7 @@ class VaultReading:
         self._settings = settings
         self._seen = SpelledIndex(Entries({}, None))
         self._swept: Below | None = None
-        self._bare: set[str] = set()
+        self._names: dict[str, frozenset[str]] = {}
         self._last_read: dict[str, tuple[str, Content]] = {}
         self.backed_up: frozenset[str] = frozenset()
         """Ids of the instances that had backups at the last sweep."""
@@ -155,9 +155,7 @@ class VaultReading:
         key = seen.key_of(right_key)
         if key is None:
             return None
-        names: frozenset[str] | None = frozenset() if key in self._bare else None
-        self._bare.discard(key)
-        record = await self._record(seen, key, names)
+        record = await self._record(seen, key, self._names.pop(key, None))
         if len(self._last_read) >= PAGE:
             await self.keep_last_read()
         return record
@@ -169,13 +167,18 @@ class VaultReading:
             await self._cache.keep(rows)
 
     def made(self, instance_id: str) -> None:
-        """Take note that the entry of an instance was just made.
-
-        When the sweep found nothing below its id, nothing is looked for at its next reading: its documents are written
-        as the first of their kind or not at all, and after that everything is read. That needs check-and-set.
-        """
+        """Take note that an entry was just made: where the sweep found no document, none is looked for below it."""
+        # What appeared there since is not overwritten: documents are then written as the first of their kind.
         if self._kv.has_cas and self._swept is not None and self._swept.of(instance_id) == frozenset():
-            self._bare.add(instance_id)
+            self._names[instance_id] = frozenset()
+
+    def wrote(self, held: Held, documents: Collection[str]) -> None:
+        """Take note that documents, given by name, were just written: its next reading reads those and what there was.
+
+        What somebody else put beside them meanwhile is seen by the next sweep. That needs check-and-set, too.
+        """
+        if self._kv.has_cas:
+            self._names[natural_key_of(held.key)] = held.names.union(documents)
 
     async def held(self, current: Record) -> Held:
         """Return what there is of a record that was just read, without its bindings.
@@ -391,8 +394,7 @@ def _stamp(key: str, entry: Entry, below: Below) -> str | None:
 
 def _stamp_of_held(held: Held) -> str | None:
     """Return the stamp that a listing has as long as nothing of what was read is written."""
-    secrets = {METADATA: held.metadata, MANIFEST: held.manifest}
-    stamps = {name: None if secret is None else secret.stamp for name, secret in secrets.items()}
-    return (
-        stamp_of(held.entry, held.names, {**stamps, BINDINGS: held.bindings_stamp}) if is_storable(held.key) else None
-    )
+    secrets = ((METADATA, held.metadata), (MANIFEST, held.manifest))
+    stamps = {name: secret.stamp if secret else None for name, secret in secrets}
+    stamps[BINDINGS] = held.bindings_stamp
+    return stamp_of(held.entry, held.names, stamps) if is_storable(held.key) else None

@@ -178,6 +178,8 @@ class VaultTarget:
             await self._put(f"{instance_id}/{METADATA}", metadata, wanted_metadata)
         if wanted_entry is not None:
             await self._put_entry(held, wanted_entry)
+        written = {MANIFEST: wanted_manifest, METADATA: wanted_metadata}
+        self.reading.wrote(held, [name for name, document in written.items() if document is not None])
 
     async def retire(self, current: Record) -> None:
         """Take the step that is due for an instance whose deployment is gone; none, when none is due.

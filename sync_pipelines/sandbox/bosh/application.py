@@ -52,13 +52,18 @@ def director_application(world: DirectorWorld) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body = await request.body()
-        if world.latency_seconds:
-            await asyncio.sleep(world.latency_seconds)
-        # Everything within is done without awaiting, so that each request is a transaction.
-        with world.guard:
-            world.settle()
-            response = _Exchange(world, request, body, listings).respond()
-            world.answered(request.method, request.url.path)
+        world.in_flight += 1
+        world.most_in_flight = max(world.most_in_flight, world.in_flight)
+        try:
+            if world.latency_seconds:
+                await asyncio.sleep(world.latency_seconds)
+            # Everything within is done without awaiting, so that each request is a transaction.
+            with world.guard:
+                world.settle()
+                response = _Exchange(world, request, body, listings).respond()
+                world.answered(request.method, request.url.path)
+        finally:
+            world.in_flight -= 1
         await response(scope, receive, send)
 
     return application

@@ -45,6 +45,7 @@ class DirectorWorld:
         configs: rows of ``/configs``, newest first.
         latency_seconds: passes before each answer.
         requests: every request received, in order.
+        in_flight, most_in_flight: requests under way now, and the most that were at a time.
         revision: grows with each change.
     """
 
@@ -74,6 +75,7 @@ class DirectorWorld:
         self.configs: list[dict[str, Any]] = []
         self.latency_seconds = 0.0
         self.requests: list[LoggedRequest] = []
+        self.in_flight = self.most_in_flight = 0
         self.revision = 0
         self._hooks: list[_Hook] = []
         self._lock = threading.RLock()

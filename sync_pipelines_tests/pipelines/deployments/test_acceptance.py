@@ -351,6 +351,7 @@ def test_given_a_vault_that_fails_for_one_instance_then_its_change_is_an_error_o
         done = fleet.reconcile(connection)
         assert done.applied is not None
         assert done.applied.failed == 1
+        assert _orphans(fleet) == []
         status = fleet.status()
         assert status.last_number("errors") == status.counters["errors_total"] == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,33 @@ def test_each_option_has_its_own_precedence(conf: Path) -> None:
     assert (found.batch_size, found.retry_delay) == (20, timedelta(seconds=15)), "an empty variable is none"
     assert found.sources["interval"] == variable_of("interval") == "BLACKSMITH_RECONCILER_INTERVAL"
     assert variable_of("backup.retention") == "BLACKSMITH_RECONCILER_BACKUP_RETENTION"
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "variable", "from_file", "from_environment"),
+    [
+        ("enabled", "true", "false", True, False),
+        ("interval", "30m", "0", timedelta(minutes=30), timedelta()),
+        ("max_concurrency", "10", "2", 10, 2),
+        ("batch_size", "20", "5", 20, 5),
+        ("retry_attempts", "5", "0", 5, 0),
+        ("retry_delay", "15s", "500ms", timedelta(seconds=15), timedelta(milliseconds=500)),
+        ("cache_ttl", "10m", "0s", timedelta(minutes=10), timedelta()),
+        ("debug", "true", "0", True, False),
+        ("backup.enabled", "true", "no", True, False),
+        ("backup.retention", "20", "0", 20, 0),
+        ("backup.cleanup", "true", "0", True, False),
+        ("backup.path", "old", "new/backups", "old", "new/backups"),
+    ],
+)
+def test_each_option_is_read_from_the_file_and_its_variable_goes_before(
+    conf: Path, option: str, file: str, variable: str, from_file: object, from_environment: object
+) -> None:
+    block, _, name = option.rpartition(".")
+    text = f"reconciler: {{{block}: {{{name}: {file}}}}}" if block else f"reconciler: {{{name}: {file}}}"
+    value = attrgetter(option)
+    assert value(options(conf, text)) == from_file
+    assert value(options(conf, text, **{option.replace(".", "_").upper(): variable})) == from_environment
 
 
 def test_false_and_zero_in_the_file_are_values(conf: Path) -> None:

@@ -351,6 +351,21 @@ def test_given_more_deployments_than_a_batch_then_all_come_in_order(engine: Engi
         assert len(fleet.asked()) == 2 + 37 * DETAILS
 
 
+@pytest.mark.parametrize("concurrency", [1, 3, 12])
+def test_given_a_concurrency_then_no_more_is_asked_of_the_director_at_a_time_also_when_instances_are_written(
+    engine: Engine, kv2: Mounted, concurrency: int
+) -> None:
+    with opened_fleet(engine, DirectorStandIn.many(16), kv2) as fleet:
+        fleet.world.latency_seconds = 0.02
+        connection = fleet.connection(reconciler={"max_concurrency": concurrency})
+        fleet.scan(connection)
+        in_scan, fleet.world.most_in_flight = fleet.world.most_in_flight, 0
+        fleet.reconcile(connection)
+        in_apply = fleet.world.most_in_flight
+    assert max(in_scan, in_apply) <= concurrency
+    assert min(in_scan, in_apply) > (1 if concurrency > 1 else 0)
+
+
 def test_given_team_scopes_then_absence_is_not_believed(engine: Engine, kv2: Mounted) -> None:
     uaa = UaaWorld()
     uaa.add_client("team", "team-secret", "bosh.teams.dba.admin")
