@@ -44,7 +44,7 @@ def nothing_is_recovered(patch: pytest.MonkeyPatch) -> None:
     [
         (edits_are_overwritten, 0, "the plan saw"),
         (nothing_is_recovered, 8, "effects are still open"),
-        (no_fence_on_the_wire, 46, "without holding the lease"),
+        (no_fence_on_the_wire, 230, "without holding the lease"),
         (every_snapshot_is_sealed, 46, "although the source never lost"),
     ],
     ids=["edits are overwritten", "nothing is recovered", "no fence on the wire", "every snapshot is sealed"],
