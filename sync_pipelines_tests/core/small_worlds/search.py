@@ -55,6 +55,9 @@ def search(seeds: range, rules: Rules = RULES, *, workers: int = WORKERS, chunk:
 def _begin() -> None:
     # The parent alone answers Ctrl-C. Worlds are freed by counting references; looking for cycles costs a tenth.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever starts tests in the background has SIGINT ignored, and Dagster then lets SIGTERM be ignored, too: the pool
+    # would wait for ever for workers that it told to end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.disable()
 
 
