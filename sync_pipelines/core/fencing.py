@@ -29,8 +29,18 @@ def check_fence() -> None:
 
 @contextmanager
 def fenced_by(guard: Guard) -> Iterator[None]:
-    """Put up a guard for the block and for every task that is started within."""
-    token = _GUARD.set(guard)
+    """Put up a guard for the block and for every task that is started within.
+
+    A guard that is up already stays up: who works under two leases writes nothing once either of them is lost.
+    """
+    outer = _GUARD.get()
+
+    def both() -> None:
+        if outer is not None:
+            outer()
+        guard()
+
+    token = _GUARD.set(both)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from sync_pipelines.core.canonical import canonical_json
@@ -88,9 +89,13 @@ class Merge:
         return "; ".join(f"{', '.join(names)} {mover}" for mover, names in movers.items())
 
 
+_PLAIN = frozenset({str, int, bool, type(None), Decimal})
+"""Types of which two values are equal when they have the same canonical form."""
+
+
 def same(one: object, other: object) -> bool:
     """Compare two field values by canonical form: ``1`` equals ``Decimal("1.0")``, key order does not matter."""
-    if isinstance(one, str) and isinstance(other, str):
+    if type(one) is type(other) and type(one) in _PLAIN:
         return one == other
     # Not "==" for the rest: in Python True equals 1, and a float never equals the decimal it is printed as.
     return canonical_json(one) == canonical_json(other)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sync_pipelines.core.errors import LeaseLost
-from sync_pipelines.core.fencing import check_fence, fenced_by
+from sync_pipelines.core.fencing import Guard, check_fence, fenced_by
 
 
 def _refuse() -> None:
@@ -35,12 +35,11 @@ def test_a_block_that_ends_with_an_error_takes_its_guard_down() -> None:
     check_fence()
 
 
-def test_the_inner_guard_is_asked_and_then_the_outer_one_again() -> None:
-    with fenced_by(_refuse):
-        with fenced_by(lambda: None):
-            check_fence()
-        with pytest.raises(LeaseLost):
-            check_fence()
+@pytest.mark.parametrize(("outer", "inner"), [(_refuse, lambda: None), (lambda: None, _refuse)])
+def test_given_two_leases_a_write_is_stopped_by_either(outer: Guard, inner: Guard) -> None:
+    with fenced_by(outer), fenced_by(inner), pytest.raises(LeaseLost):
+        check_fence()
+    check_fence()
 
 
 def test_a_guard_goes_with_the_tasks_of_its_block_and_with_no_others() -> None:
