@@ -20,9 +20,17 @@ import httpx
 class Connections:
     """Connections to one host, opened as they are needed. The caller bounds how many are used at a time."""
 
-    def __init__(self, host: str, headers: Mapping[str, str], timeout: httpx.Timeout, verify: Any) -> None:
+    def __init__(
+        self,
+        host: str,
+        headers: Mapping[str, str],
+        timeout: httpx.Timeout,
+        verify: Any,
+        auth: httpx.Auth | None = None,
+    ) -> None:
         self._host = host
         self._headers = headers
+        self._auth = auth
         self._timeout = timeout
         self._verify = _trusted_certificates() if verify is True else verify
         self._first = self._new()
@@ -63,6 +71,7 @@ class Connections:
     def _new(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             headers=self._headers,
+            auth=self._auth,
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             # A session cookie next to a token makes some frameworks ask for a CSRF token on writes.

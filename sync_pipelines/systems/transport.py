@@ -95,6 +95,7 @@ class Transport:
         peer: name of the system, shared by the throttle and shown in errors.
         base_url: scheme, host and an optional path that is put before every path; slashes at its end do not matter.
         headers: sent with every request, credentials included.
+        auth: signs each exchange anew, retries and followed redirects too: a signature may be good for one use only.
         timeout: httpx timeouts in seconds; they bound each step of an exchange.
         deadline: seconds that one whole exchange may take, so that an answer that drips in cannot hold a run.
         max_in_flight: requests at the same time, those included that wait for their turn.
@@ -112,6 +113,7 @@ class Transport:
         base_url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        auth: httpx.Auth | None = None,
         timeout: httpx.Timeout = DEFAULT_TIMEOUT,
         deadline: float = 120.0,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -145,6 +147,7 @@ class Transport:
             {"Accept": "application/json", "Accept-Encoding": "gzip", **(headers or {})},
             timeout,
             verify,
+            auth,
         )
 
     async def __aenter__(self) -> Self:
