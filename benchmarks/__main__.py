@@ -45,6 +45,7 @@ BENCHMARKS = {
     "diff": Benchmark("bench_diff", ("--records", "1000")),
     "memory": Benchmark("bench_memory", ("--records", "1000")),
     "engine": Benchmark("bench_engine", ("--records", "100")),
+    "two_way": Benchmark("bench_two_way", ("--records", "1000")),
     "applier": Benchmark("bench_applier", None, verdicts.applier),
     "reconcile": Benchmark("bench_reconcile", ("--offerings", "20", "--runs", "1"), verdicts.reconcile),
     "deployments": Benchmark(

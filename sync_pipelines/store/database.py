@@ -124,8 +124,12 @@ def check_server(engine: Engine) -> None:
         raise ConfigurationError(f"{SYNC_VARIABLE} names a database with encoding {encoding}; create one with UTF8.")
 
 
+# json.loads() would make one for every document, which takes as long as to read a small one.
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+
+
 def _exact_json(document: str | bytes) -> Any:
-    return json.loads(document, parse_float=Decimal)
+    return _DECODER.decode(document if isinstance(document, str) else document.decode())
 
 
 def _named_url(env: Mapping[str, str], variable: str) -> URL | None:
