@@ -1,0 +1,1 @@
+"""Customers: users of the shop, and partners of the ERP."""

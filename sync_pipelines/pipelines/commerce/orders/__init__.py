@@ -1,0 +1,1 @@
+"""Orders: the shop takes them, the ERP delivers and invoices them."""

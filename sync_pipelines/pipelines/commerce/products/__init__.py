@@ -1,0 +1,1 @@
+"""Products: what the shop sells, and the product variants and templates of the ERP."""
