@@ -8,11 +8,14 @@ a reply said, only by what the target shows afterwards.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -23,6 +26,7 @@ from sync_pipelines.engine.attempt import Attempted, attempt, stops_the_run
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.journal import Journal, journaling
 from sync_pipelines.engine.link import look_before_forgetting, settle_links
+from sync_pipelines.engine.pace import Batch, Pace, since
 from sync_pipelines.engine.settle import recover
 from sync_pipelines.engine.steps import Outcome, Steps
 from sync_pipelines.engine.tasks import in_thread, together
@@ -73,10 +77,13 @@ class Applied:
         return self.outcomes[Outcome.FAILED]
 
 
-async def apply(run: Run, plan: StoredPlan) -> Applied:
+async def apply(run: Run, plan: StoredPlan, pace: Pace | None = None) -> Applied:
     """Carry out a plan.
 
     A change whose record moved since it was planned is stale: it is skipped and planned anew by the next run.
+
+    Arguments:
+        pace: in which batches, and who is told of them; ``None`` for all at once.
 
     Raises:
         PlanRefused: the plan is held, superseded, or was applied before.
@@ -93,7 +100,15 @@ async def apply(run: Run, plan: StoredPlan) -> Applied:
             steps = Steps(run, journal, plan)
             queue = _Queue(steps, _Planned(journal, plan, writes=True))
             refused: list[PeerError] = []
-            await together(*(_work(run, steps, queue, applied, halt, refused) for _ in range(run.pair.in_flight)))
+
+            async def work() -> None:
+                workers = (_work(run, steps, queue, applied, halt, refused, pace) for _ in range(run.pair.in_flight))
+                await together(*workers)
+
+            if pace is None:
+                await work()
+            else:
+                await _in_batches(run, queue, applied, halt, pace, work)
             left = applied.planned - sum(applied.outcomes.values())
             if run.stop.asked and left:
                 applied.stopped = applied.stopped or f"stopped by {run.stop.why}"
@@ -152,20 +167,68 @@ class _Queue:
         self._planned = planned
         self._ready: deque[tuple[Change, Standing]] = deque()
         self._reading = asyncio.Lock()
+        self._granted: int | None = None
+
+    def grant(self, count: int) -> None:
+        """Give out so many changes, and then none until more are granted."""
+        self._granted = count
+
+    async def is_empty(self) -> bool:
+        """Say whether no change is left, granted or not."""
+        async with self._reading:
+            await self._read()
+            return not self._ready
 
     async def take(self) -> tuple[Change, Standing] | None:
         """Return the next change, ``None`` when there is none left."""
         async with self._reading:
-            if not self._ready and (batch := await self._planned.next(READ_AHEAD)):
-                found = await self._steps.standings(batch)
-                self._ready.extend((change, found[change.key]) for change in batch)
-            return self._ready.popleft() if self._ready else None
+            if self._granted == 0:
+                return None
+            await self._read()
+            if not self._ready:
+                return None
+            if self._granted is not None:
+                self._granted -= 1
+            return self._ready.popleft()
+
+    async def _read(self) -> None:
+        if not self._ready and (batch := await self._planned.next(READ_AHEAD)):
+            found = await self._steps.standings(batch)
+            self._ready.extend((change, found[change.key]) for change in batch)
+
+
+async def _in_batches(
+    run: Run,
+    queue: _Queue,
+    applied: Applied,
+    halt: asyncio.Event,
+    pace: Pace,
+    work: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    for number in itertools.count(1):
+        if halt.is_set() or run.stop.asked or await queue.is_empty():
+            return
+        await pace.before(run, number)
+        before = applied.outcomes.copy()
+        queue.grant(pace.size)
+        await work()
+        came = since(before, applied.outcomes)
+        if came or applied.stopped:
+            await pace.after(run, Batch(number, sum(came.values()), came, applied.stopped))
 
 
 async def _work(
-    run: Run, steps: Steps, queue: _Queue, applied: Applied, halt: asyncio.Event, refused: list[PeerError]
+    run: Run,
+    steps: Steps,
+    queue: _Queue,
+    applied: Applied,
+    halt: asyncio.Event,
+    refused: list[PeerError],
+    pace: Pace | None,
 ) -> None:
     while (taken := await queue.take()) is not None:
+        if pace is not None and not (halt.is_set() or run.stop.asked):
+            await pace.turn(run)
         if halt.is_set() or run.stop.asked:
             return
         change, standing = taken

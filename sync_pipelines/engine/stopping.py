@@ -11,7 +11,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ class Stop:
         self.why = ""
         self._finishing = 0
         self._main: asyncio.Task[Any] | None = None
+        self._bell = asyncio.Event()
 
     @property
     def asked(self) -> bool:
@@ -44,8 +45,15 @@ class Stop:
     def ask(self, why: str) -> None:
         """Ask the run to end: when it can, at the first time; at once, from the second time on."""
         again, self.why = self.asked, self.why or why
+        self._bell.set()
         if self._main is not None and (again or not self._finishing):
             self._main.cancel()
+
+    async def within(self, seconds: float) -> bool:
+        """Wait until the run is asked to end, but not longer than so many seconds. Returns whether it is."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._bell.wait(), seconds)
+        return self.asked
 
     @contextmanager
     def finishing(self) -> Iterator[None]:

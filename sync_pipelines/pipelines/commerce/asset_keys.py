@@ -1,0 +1,24 @@
+"""Keys of the pipeline's assets."""
+
+from __future__ import annotations
+
+from dagster import AssetKey
+
+from sync_pipelines.pipelines.commerce.connection import NAME
+
+PLAN, CONFLICTS, APPLIED = "plan", "conflicts", "applied"
+
+
+def asset(name: str) -> AssetKey:
+    """Key of one of the pipeline's own assets."""
+    return AssetKey([NAME, name])
+
+
+def snapshot_key(peer: str) -> AssetKey:
+    """Key of what a system says."""
+    return asset(f"{peer}_snapshot")
+
+
+def system_key(peer: str) -> AssetKey:
+    """Key of a system itself, outside of Dagster."""
+    return AssetKey([peer, f"{peer}_{NAME}"])

@@ -1,0 +1,63 @@
+"""The commerce pipeline as Dagster sees it: assets by shop and entity, checks, schedules, and the failed runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
+
+from sync_pipelines.orchestration.automation import Job, failure_sensor
+from sync_pipelines.orchestration.freshness import health_schedule
+from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key
+from sync_pipelines.pipelines.commerce.assets import commerce_assets
+from sync_pipelines.pipelines.commerce.automation import freshness_check, schedules
+from sync_pipelines.pipelines.commerce.connection import NAME, ShopConnection
+from sync_pipelines.pipelines.commerce.opening import PEERS
+from sync_pipelines.pipelines.registry import SECTIONS
+from sync_pipelines.settings import load_section
+
+JOB = f"{NAME}_sync"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    name: str = NAME
+
+
+def connections() -> tuple[ShopConnection, ...]:
+    """Return the enabled connections of the connections file."""
+    return tuple(c for c in load_section(NAME, ShopConnection, known=SECTIONS) if c.enabled)
+
+
+def definitions() -> Definitions:
+    """Return the pipeline's definitions for the connections file."""
+    return definitions_of(connections())
+
+
+def definitions_of(configured: tuple[ShopConnection, ...]) -> Definitions:
+    """Return the pipeline's definitions for some connections; without any there is nothing to show."""
+    if not configured:
+        return Definitions()
+    job, freshness = sync_job(), freshness_check(configured)
+    return Definitions(
+        assets=commerce_assets(configured),
+        asset_checks=[freshness],
+        jobs=[job],
+        schedules=[
+            *(one for connection in configured for one in schedules(connection, job)),
+            health_schedule(_Pipeline(), [freshness]),
+        ],
+        sensors=[failure_sensor(_Pipeline(), [job], by_tag=True)],
+    )
+
+
+def sync_job() -> Job:
+    """Return the job that synchronizes entities of one shop."""
+    made = [*(snapshot_key(peer) for peer in PEERS), *(asset(name) for name in (PLAN, CONFLICTS, APPLIED))]
+    return define_asset_job(
+        JOB,
+        selection=AssetSelection.assets(*made).without_checks(),
+        executor_def=in_process_executor,
+        description="Synchronize one entity of a shop, or a range of them in their order. Run options: mode, full, "
+        "entities, approve.",
+    )
