@@ -17,6 +17,7 @@ import click
 from sync_pipelines.cli import main as program
 from sync_pipelines.core.lifecycle import mermaid
 from sync_pipelines.core.trees import PRESENCE, Verdict
+from sync_pipelines.pipelines.commerce.connection import FIELDS
 from sync_pipelines.pipelines.deployments.reconciler_settings import load_reconciler_options, variable_of
 from sync_pipelines_tests.conformance import page as conformance_page
 from sync_pipelines_tests.faults import page as faults_page
@@ -105,6 +106,7 @@ def pages() -> dict[Path, str]:
         **filled(DOCS / "conformance.md", conformance_page, "subject", "capabilities", "checks"),
         **filled(DOCS / "reliability.md", faults_page, "faults", "kills", "database"),
         **deployments(),
+        **commerce(),
     }
 
 
@@ -120,6 +122,13 @@ def deployments() -> dict[Path, str]:
     """Return the page of the deployments pipeline as it should be."""
     page = DOCS / "deployments.md"
     return {page: replaced(page.read_text(encoding="utf-8"), "options", reconciler_options())}
+
+
+def commerce() -> dict[Path, str]:
+    """Return the page of the commerce pipeline as it should be."""
+    page = DOCS / "commerce.md"
+    tables = "\n".join(f"### {entity.title()}\n\n{table.markdown()}" for entity, table in FIELDS.items())
+    return {page: replaced(page.read_text(encoding="utf-8"), "fields", f"\n{tables}")}
 
 
 def reconciler_options() -> str:

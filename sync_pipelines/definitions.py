@@ -7,6 +7,7 @@ import logging
 from dagster import Definitions, in_process_executor
 
 from sync_pipelines.orchestration.resources import RunOptions, SyncStore
+from sync_pipelines.pipelines.commerce.definitions import definitions as commerce
 from sync_pipelines.pipelines.deployments.definitions import definitions as deployments
 from sync_pipelines.pipelines.ledger.definitions import definitions as ledger
 from sync_pipelines.pipelines.offerings.definitions import definitions as offerings
@@ -18,6 +19,7 @@ defs = Definitions.merge(
     offerings(),
     deployments(),
     ledger(),
+    commerce(),
     # A process a step would cost ten times the work itself on a small machine.
     Definitions(resources={"store": SyncStore(), "options": RunOptions()}, executor=in_process_executor),
 )

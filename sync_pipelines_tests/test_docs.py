@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.pipelines.connection_fields import Limits
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
 from sync_pipelines.pipelines.ledger.connection import LedgerConnection
@@ -55,13 +56,19 @@ def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) 
     offerings = load_section("offerings", OfferingsConnection, known=SECTIONS, environment=os.environ)
     deployments = load_section("deployments", DeploymentsConnection, known=SECTIONS, environment=os.environ)
     ledgers = load_section("ledger", LedgerConnection, known=SECTIONS, environment=os.environ)
-    names = [connection.name for connection in (*offerings, *deployments, *ledgers)]
-    assert names == ["nordlys", "lab", "decent-cloud"]
+    shops = load_section("commerce", ShopConnection, known=SECTIONS, environment=os.environ)
+    names = [connection.name for connection in (*offerings, *deployments, *ledgers, *shops)]
+    assert names == ["nordlys", "lab", "decent-cloud", "nordwind"]
 
 
 @pytest.mark.parametrize(
     ("title", "model"),
-    [("Offerings", OfferingsConnection), ("Deployments", DeploymentsConnection), ("Ledger", LedgerConnection)],
+    [
+        ("Offerings", OfferingsConnection),
+        ("Deployments", DeploymentsConnection),
+        ("Ledger", LedgerConnection),
+        ("Commerce", ShopConnection),
+    ],
 )
 def test_every_field_of_a_connection_is_explained(title: str, model: type[BaseModel]) -> None:
     page = (PROJECT / "docs" / "connections.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from sync_pipelines.cli.finding import Finding
 from sync_pipelines.cli.ledgers import LEDGER, ledgers
 from sync_pipelines.cli.pipelines import Configured
 from sync_pipelines.cli.session import DAGSTER_VARIABLE, connections, dagster_instance, labels, pairs
+from sync_pipelines.cli.shops import COMMERCE, shops
 from sync_pipelines.cli.wording import first_line
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.settings import connections_path
@@ -22,6 +23,7 @@ from sync_pipelines.store.database import DatabaseUrls, check_server, connect_en
 from sync_pipelines.store.migrations import pending
 
 if TYPE_CHECKING:
+    from sync_pipelines.pipelines.commerce.connection import ShopConnection
     from sync_pipelines.pipelines.ledger.connection import LedgerConnection
 
 
@@ -51,11 +53,13 @@ def doctor(as_json: bool) -> None:
 def _all_checks() -> Iterator[Finding]:
     configured: tuple[Configured, ...] = ()
     replicas: tuple[LedgerConnection, ...] = ()
+    known_shops: tuple[ShopConnection, ...] = ()
     try:
-        replicas = ledgers()
-        configured = pairs() if replicas else connections()
-        names = ", ".join([*(one.full_name for one in configured), *(f"{LEDGER}/{one.name}" for one in replicas)])
-        yield Finding("settings", True, f"{connections_path()}: {names}")
+        replicas, known_shops = ledgers(), shops()
+        configured = pairs() if replicas or known_shops else connections()
+        names = [one.full_name for one in configured]
+        names += [f"{LEDGER}/{one.name}" for one in replicas] + [f"{COMMERCE}/{one.name}" for one in known_shops]
+        yield Finding("settings", True, f"{connections_path()}: {', '.join(names)}")
     except SyncError as error:
         yield Finding("settings", False, str(error))
     try:
@@ -74,6 +78,8 @@ def _all_checks() -> Iterator[Finding]:
                 yield from asyncio.run(_connection(one, called[one.full_name], engine))
             for replica in replicas:
                 yield from _ledger(replica, engine)
+            for shop in known_shops:
+                yield from _shop(shop, engine)
     finally:
         engine.dispose()
 
@@ -117,6 +123,12 @@ def _ledger(connection: LedgerConnection, engine: Engine) -> list[Finding]:
     from sync_pipelines.cli.doctor_ledger import examine_ledger
 
     return asyncio.run(examine_ledger(connection, engine, f"{LEDGER}/{connection.name}"))
+
+
+def _shop(connection: ShopConnection, engine: Engine) -> list[Finding]:
+    from sync_pipelines.cli.doctor_commerce import examine_shop
+
+    return asyncio.run(examine_shop(connection, engine, f"{COMMERCE}/{connection.name}"))
 
 
 async def _connection(one: Configured, name: str, engine: Engine) -> list[Finding]:

@@ -30,6 +30,7 @@ _COMMANDS = {
     # This one adds the commands for backups to the group.
     "deployments": "deployment_backups",
     "ledger": "ledger",
+    "commerce": "commerce",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

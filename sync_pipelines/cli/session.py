@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from sync_pipelines.cli.ledgers import LEDGER, REPLICATED, ledgers
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
+from sync_pipelines.cli.shops import BOTH_WAYS, COMMERCE, shops
 from sync_pipelines.cli.wording import NO_CONNECTIONS_FILE
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.settings import connections_path
@@ -63,7 +64,8 @@ def connections() -> tuple[Configured, ...]:
     if path is None:
         raise ConfigurationError(NO_CONNECTIONS_FILE)
     told = f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}"
-    raise ConfigurationError(f"{told}; {REPLICATED}" if ledgers() else told)
+    others = [*([REPLICATED] if ledgers() else []), *([BOTH_WAYS] if shops() else [])]
+    raise ConfigurationError("; ".join([told, *others]))
 
 
 def choose(configured: Sequence[Configured], wanted: str | None) -> list[Configured]:
@@ -109,6 +111,8 @@ def labels(configured: Sequence[Configured]) -> dict[str, str]:
 def _unknown(configured: Sequence[Configured], wanted: str) -> NoReturn:
     if wanted == LEDGER or wanted.removeprefix(f"{LEDGER}/") in {one.name for one in ledgers()}:
         raise ConfigurationError(f"{wanted!r}: {REPLICATED}")
+    if wanted == COMMERCE or wanted.removeprefix(f"{COMMERCE}/") in {one.name for one in shops()}:
+        raise ConfigurationError(f"{wanted!r}: {BOTH_WAYS}")
     names = ", ".join(c.full_name if c.alias is None else f"{c.full_name} ({c.alias})" for c in configured)
     raise ConfigurationError(f"no connection is named {wanted!r} or stands for it; there are {names}")
 

@@ -10,6 +10,7 @@ from sync_pipelines.cli.ledgers import LEDGER
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.cli.reconcile import split
 from sync_pipelines.cli.session import choose, choose_one, labels
+from sync_pipelines.cli.shops import COMMERCE
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.pipelines.registry import SECTIONS
 
@@ -38,8 +39,8 @@ INSTANCE = "3ceaaf30-8142-48ea-91d9-3080f9b439fc"
 
 
 def test_the_table_has_every_section_of_the_connections_file() -> None:
-    # A ledger has no pair: its commands are its own.
-    assert (*PIPELINES, LEDGER) == SECTIONS
+    # A ledger has no pair, and a shop one of two ways: their commands are their own.
+    assert (*PIPELINES, LEDGER, COMMERCE) == SECTIONS
 
 
 @pytest.mark.parametrize(

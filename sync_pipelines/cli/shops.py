@@ -1,0 +1,69 @@
+"""The shops as the command line knows them. They are synchronized both ways: no source, no target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sync_pipelines.core.errors import ConfigurationError
+from sync_pipelines.pipelines.registry import SECTIONS
+from sync_pipelines.settings import connections_path, load_section
+
+if TYPE_CHECKING:
+    from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
+
+COMMERCE = "commerce"
+BOTH_WAYS = (
+    "a shop is synchronized both ways: 'sync-pipelines commerce sync' does it, 'sync-pipelines commerce status' tells "
+    "where it stands"
+)
+ENTITIES = ("customers", "products", "inventory", "orders", "payments")
+"""Names for the options, so that help does not load the pipeline."""
+
+
+def shops() -> tuple[ShopConnection, ...]:
+    """Return the enabled shops of the connections file; maybe none.
+
+    Raises:
+        ConfigurationError: the file is wrong.
+    """
+    from sync_pipelines.pipelines.commerce.connection import ShopConnection
+
+    return tuple(one for one in load_section(COMMERCE, ShopConnection, known=SECTIONS) if one.enabled)
+
+
+def chosen_shops(wanted: str | None) -> list[ShopConnection]:
+    """Return the shop that a word of the command line stands for; all of them for ``None``.
+
+    Arguments:
+        wanted: a connection's name, or the same behind ``commerce/``.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    configured = shops()
+    if not configured:
+        place = connections_path() or "there is no connections file; in it"
+        raise ConfigurationError(f"{place}: there is no enabled connection under {COMMERCE!r}")
+    if wanted in (None, COMMERCE):
+        return list(configured)
+    assert wanted is not None
+    found = [one for one in configured if one.name == wanted.removeprefix(f"{COMMERCE}/")]
+    if not found:
+        raise ConfigurationError(
+            f"no shop is named {wanted!r}; there {'are' if len(configured) > 1 else 'is'} "
+            f"{', '.join(one.name for one in configured)}"
+        )
+    return found
+
+
+def chosen_entities(connection: ShopConnection, wanted: tuple[str, ...]) -> list[EntityType]:
+    """Return the entities of a shop that are meant, in their order; all of them for none.
+
+    Raises:
+        ConfigurationError: the shop does not synchronize one of them.
+    """
+    if missing := sorted(set(wanted) - set(connection.entities)):
+        raise ConfigurationError(
+            f"{connection.name} does not synchronize {' and '.join(missing)}; it does {', '.join(connection.entities)}"
+        )
+    return [entity for entity in connection.entities if not wanted or entity in wanted]
