@@ -33,7 +33,7 @@ class Expected:
         requests: most requests that the disturbed peer may see in the run; ``None`` for what its pair names.
         again: most requests that it may see in a run right after; ``None``: there is none.
         retry_in: bounds in seconds of when the failed record is tried again.
-        seconds: longest time that the run may take.
+        seconds: a run that takes longer waited for something that it should not have waited for.
     """
 
     outcome: Outcome
@@ -44,4 +44,4 @@ class Expected:
     requests: int | None = None
     again: int | None = None
     retry_in: tuple[float, float] | None = None
-    seconds: float = 10.0
+    seconds: float = 60.0

@@ -126,20 +126,20 @@ STATUSES = (
         right(Expected(Outcome.FAILS, told=r"\(HTTP 404\)", failed=1)),
     ),
     *(
-        _limited(name, "listing", value, both(Expected(Outcome.UNHARMED, seconds=5)))
+        _limited(name, "listing", value, both(Expected(Outcome.UNHARMED, seconds=30)))
         for name, value in (("1-second", "1"), ("absent", None), ("0", "0"))
     ),
     _row(
         "429-date-on-listing",
         "429 to a listing, Retry-After a date; the peer's clock is a year ahead",
         _until_a_date,
-        both(Expected(Outcome.UNHARMED, seconds=5)),
+        both(Expected(Outcome.UNHARMED, seconds=30)),
     ),
     _limited(
         "3600",
         "listing",
         "3600",
-        both(Expected(Outcome.STOPS, frozenset({FailureKind.RATE_LIMITED}), "too many requests", again=0, seconds=5)),
+        both(Expected(Outcome.STOPS, frozenset({FailureKind.RATE_LIMITED}), "too many requests", again=0, seconds=30)),
     ),
     *(
         _limited(name, request, value, right(_held_back("too many requests", seconds)))
