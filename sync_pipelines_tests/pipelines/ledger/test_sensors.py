@@ -131,10 +131,13 @@ def test_the_schedule_imports_whatever_the_sensor_says_but_not_beside_another_im
     repository = definitions.get_repository_def()
     schedule = repository.get_schedule_def("ledger_dc_every_600_s")
     assert schedule.cron_schedule == "*/10 * * * *"
-    with DagsterInstance.local_temp(str(tmp_path)) as instance:
-        context = build_schedule_context(
+    # The context opens the instance once more, and has to let go of it first.
+    with (
+        DagsterInstance.local_temp(str(tmp_path)) as instance,
+        build_schedule_context(
             instance=instance, scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC), repository_def=repository
-        )
+        ) as context,
+    ):
         (request,) = schedule.evaluate_tick(context).run_requests or ()
         assert request.tags[SCOPE_TAG] == "ledger/dc"
         _waiting(instance, definitions, "ledger/dc", "ledger_dc_import")

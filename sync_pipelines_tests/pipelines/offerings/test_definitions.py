@@ -252,12 +252,13 @@ def test_given_a_due_retry_then_the_sensor_asks_once_for_a_run_with_its_key(
 
 def test_given_a_tick_then_the_schedule_asks_for_every_connection(market: Market, tmp_path: Path) -> None:
     repository = defined(market).get_repository_def()
-    with DagsterInstance.local_temp(str(tmp_path)) as instance:
-        context = build_schedule_context(
-            instance=instance,
-            scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC),
-            repository_def=repository,
-        )
+    # The context opens the instance once more, and has to let go of it first.
+    with (
+        DagsterInstance.local_temp(str(tmp_path)) as instance,
+        build_schedule_context(
+            instance=instance, scheduled_execution_time=datetime(2026, 1, 1, tzinfo=UTC), repository_def=repository
+        ) as context,
+    ):
         asked = repository.get_schedule_def("offerings_every_300_s").evaluate_tick(context).run_requests
 
     assert [(request.partition_key, request.tags[SCOPE_TAG]) for request in asked or ()] == [
