@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from sync_pipelines.core.conflicts import Kind, Resolution
 from sync_pipelines.core.errors import FailureKind, SyncError
@@ -292,10 +292,12 @@ def killed_after(engine: Engine, statements: int) -> Iterator[None]:
     """Let the process die before one of its next statements: from then on it says nothing more to the database."""
     left = statements
 
-    def count(*_: object) -> None:
+    def count(_connection: Connection, cursor: Any, *_: object) -> None:
         nonlocal left
         left -= 1
         if left <= 0:
+            # SQLAlchemy leaves it to the garbage collector here, and the driver warns of that at any later time.
+            cursor.close()
             raise Killed
 
     event.listen(engine, "before_cursor_execute", count)
