@@ -22,6 +22,8 @@ _START_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _TICK_SECONDS = 0.1
 _GRACE_MILLISECONDS = 1000
+_TURNS = 8
+"""Turns of the event loop in which a connection that is accepted comes to be, and one that is aborted goes."""
 
 _Address = tuple[str, int]
 _transports: weakref.WeakValueDictionary[tuple[_Address, _Address], asyncio.Transport] = weakref.WeakValueDictionary()
@@ -48,6 +50,10 @@ class _Server(uvicorn.Server):
     _told: asyncio.Event
     _loop: asyncio.AbstractEventLoop | None = None
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._shut: set[Any] = set()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._told, self._loop = asyncio.Event(), asyncio.get_running_loop()
         await super().startup(sockets=sockets)
@@ -60,25 +66,43 @@ class _Server(uvicorn.Server):
                 await asyncio.wait_for(self._told.wait(), _TICK_SECONDS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or []:
+            asyncio.get_running_loop().remove_reader(listener)
+        # What asyncio has accepted and not yet handed over when its server closes, it leaves open.
+        await _turns()
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
         state = self.server_state
-        for connection in list(state.connections):
-            connection.shutdown()
         for _ in range(_GRACE_MILLISECONDS):
+            self._shut_connections()
             if self.force_exit or not (state.connections or state.tasks):
                 break
             await asyncio.sleep(0.001)
         for task in state.tasks:
             task.cancel()
+        # Nothing may be left open when the loop ends: nobody could close it any more.
+        for connection in list(state.connections):
+            connection.transport.abort()
+        await _turns()
+
+    def _shut_connections(self) -> None:
+        """Let every connection end after the answer in hand, those too that were accepted a moment ago."""
+        for connection in self.server_state.connections - self._shut:
+            self._shut.add(connection)
+            connection.shutdown()
 
     def end(self) -> None:
         """Let the server end; from any thread."""
         self.should_exit = True
         if self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._told.set)
+
+
+async def _turns() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 def transport_of(scope: Scope) -> asyncio.Transport:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -60,9 +60,10 @@ class Connections:
         self._idle.append(client)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        for client in self._all:
-            await client.aclose()
+        """Close all connections, the others too when one of them raises or the caller is cancelled meanwhile."""
+        async with AsyncExitStack() as closing:
+            for client in self._all:
+                closing.push_async_callback(client.aclose)
 
     def _another(self) -> httpx.AsyncClient:
         self._all.append(self._new())
