@@ -129,7 +129,7 @@ def _walk(connection: Connection, position: Position, done: Verification, log: l
             told_at = time.monotonic()
             log.info("verified %d of %d blocks", done.blocks, position.blocks)
     walk.rest()
-    done.labels, done.upserts = walk.labels.entries, walk.labels.upserts
+    done.labels, done.upserts = reading.entries_per_label(connection, position.canister)
     end = (position.next_position, position.last_hash, position.blocks)
     if (walk.expected_at, walk.parent, done.blocks) != end:
         message = f"the {done.blocks} blocks end at {walk.expected_at}, the position counts {position.blocks}"
@@ -152,12 +152,11 @@ class _Walk:
     expected_at: int | None
     parent: bytes = b""
     after: int = -1
-    labels: reading.Labels = field(default_factory=reading.Labels)
 
     def page(self, blocks: list[StoredBlock]) -> None:
         """Walk over the blocks that follow."""
         through = blocks[-1].block_offset
-        contents = reading.block_contents(self.connection, self.canister, self.labels, self.after, through)
+        contents = reading.block_contents(self.connection, self.canister, self.after, through)
         content = next(contents, _NOTHING)
         for block in blocks:
             while content is not _NOTHING and content.block_offset < block.block_offset:
@@ -172,7 +171,7 @@ class _Walk:
 
     def rest(self) -> None:
         """Note what is stored behind the last block."""
-        for content in reading.block_contents(self.connection, self.canister, self.labels, self.after):
+        for content in reading.block_contents(self.connection, self.canister, self.after):
             self._stray(content)
 
     def _block(self, block: StoredBlock, stored: BlockContent) -> None:

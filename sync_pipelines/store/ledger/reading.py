@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from struct import Struct
 
 from sqlalchemy import Connection
@@ -14,20 +14,10 @@ from sync_pipelines.store.ledger.tables import PROJECTIONS
 from sync_pipelines.store.statements import statement, text
 
 _HEADER_BYTES = 19
-_head = Struct(">hiqi?i").unpack_from
-_length = Struct(">i").unpack_from
-_u32 = Struct("<I").pack
-_FIXED = 23
+_head = Struct(">hiqiii").unpack_from
+_HEAD_BYTES = 26
 END = 2**63 - 1
 """Ledger position that no block is behind."""
-
-
-@dataclass
-class Labels:
-    """Entries met so far per label as written: all, and upserts alone."""
-
-    entries: Counter[str] = field(default_factory=Counter)
-    upserts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +35,8 @@ class BlockContent:
     content: bytes
 
 
-def block_contents(
-    connection: Connection, canister: int, labels: Labels, after: int, through: int = END
-) -> Iterator[BlockContent]:
-    """Yield what is stored of the blocks that have entries, in the order of the chain, and count the labels.
+def block_contents(connection: Connection, canister: int, after: int, through: int = END) -> Iterator[BlockContent]:
+    """Yield what is stored of the blocks that have entries, in the order of the chain.
 
     Nothing else can be asked of the connection before the last one was taken.
 
@@ -57,42 +45,33 @@ def block_contents(
     """
     query = statement("ledger_all_entries") % (int(canister), int(after), int(through))
     begin = f"COPY ({query}) TO STDOUT (FORMAT binary)"
-    parts: list[bytes] = []
-    upserts: Counter[bytes] = Counter()
-    deletes: Counter[bytes] = Counter()
-    starts: dict[bytes, bytes] = {}
-    at, count = -1, 0
     with driver(connection).cursor() as cursor, cursor.copy(begin.encode()) as copy:
         skip = _HEADER_BYTES
         for data in copy:
             row = bytes(data)[skip:]
             skip = 0
-            if len(row) < _FIXED:
-                continue
-            _, _, block_offset, _, deleted, length = _head(row)
-            if block_offset != at:
-                if count:
-                    yield BlockContent(at, count, b"".join(parts))
-                parts, at, count = [], block_offset, 0
-            end = _FIXED + length
-            label = row[_FIXED:end]
-            (length,) = _length(row, end)
-            if length:
-                label = row[end + 4 : end + 4 + length]
-            start = end + 4 + length
-            (length,) = _length(row, start)
-            key = row[start + 4 : start + 4 + length]
-            value = row[start + 8 + length :]
-            begins = starts.get(label)
-            if begins is None:
-                begins = starts[label] = b"\0" + _u32(len(label)) + label
-            parts += (begins, _u32(len(key)), key, _u32(len(value)), value, b"\1" if deleted else b"\0")
-            count += 1
-            (deletes if deleted else upserts)[label] += 1
-    if count:
-        yield BlockContent(at, count, b"".join(parts))
-    labels.upserts.update({label.decode(): number for label, number in upserts.items()})
-    labels.entries.update({label.decode(): number for label, number in (upserts + deletes).items()})
+            if len(row) >= _HEAD_BYTES:
+                _, _, block_offset, _, entries, _ = _head(row)
+                yield BlockContent(block_offset, entries, row[_HEAD_BYTES:])
+
+
+def entries_per_label(connection: Connection, canister: int) -> tuple[Counter[str], Counter[str]]:
+    """Return how many entries there are per label as written: all, and those that are no Deletes."""
+    entries: Counter[str] = Counter()
+    upserts: Counter[str] = Counter()
+    rows = connection.execute(
+        text(
+            "SELECT CASE WHEN label_bytes = '' THEN convert_to(label, 'UTF8') ELSE label_bytes END, "
+            "operation = 'DELETE', count(*) FROM sync.ledger_entries WHERE canister = :canister "
+            "GROUP BY label, label_bytes, operation = 'DELETE'"
+        ),
+        {"canister": canister},
+    )
+    for label, deletes, number in rows:
+        entries[bytes(label).decode()] += number
+        if not deletes:
+            upserts[bytes(label).decode()] += number
+    return entries, upserts
 
 
 TransferRow = tuple[int, str | None, str | None, int, int, int, int]
