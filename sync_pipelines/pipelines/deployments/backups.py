@@ -23,12 +23,12 @@ from sync_pipelines.pipelines.deployments.archive import (
     pack,
     unpack,
 )
+from sync_pipelines.pipelines.deployments.held import Held
 from sync_pipelines.pipelines.deployments.long_texts import Workbench
 from sync_pipelines.pipelines.deployments.manifest import uuid_of
 from sync_pipelines.pipelines.deployments.reconciler_settings import BackupOptions
 from sync_pipelines.pipelines.deployments.spelled_index import natural_key_of
 from sync_pipelines.pipelines.deployments.vault_listing import MANIFEST, METADATA
-from sync_pipelines.pipelines.deployments.vault_reading import Held
 from sync_pipelines.systems.vault.documents import same_json
 from sync_pipelines.systems.vault.errors import CasMismatch
 from sync_pipelines.systems.vault.index import Entry

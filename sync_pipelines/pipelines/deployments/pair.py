@@ -19,13 +19,13 @@ from sync_pipelines.pipelines.deployments.catalog_source import BROKER, BrokerCa
 from sync_pipelines.pipelines.deployments.connection import Broker, DeploymentsConnection
 from sync_pipelines.pipelines.deployments.debugging import debugging
 from sync_pipelines.pipelines.deployments.director_info import InfoCache
+from sync_pipelines.pipelines.deployments.held import TargetSettings
 from sync_pipelines.pipelines.deployments.instance import alike
 from sync_pipelines.pipelines.deployments.manifest_texts import DirectorTexts
 from sync_pipelines.pipelines.deployments.run_status import METRIC_PREFIX, RunCount
 from sync_pipelines.pipelines.deployments.safe_yaml import Limits as YamlLimits
 from sync_pipelines.pipelines.deployments.scan import DirectorScan
 from sync_pipelines.pipelines.deployments.vault_cache import VaultCache
-from sync_pipelines.pipelines.deployments.vault_reading import TargetSettings
 from sync_pipelines.pipelines.deployments.vault_target import VaultTarget
 from sync_pipelines.settings import Secret
 from sync_pipelines.store.peers import PeerGate, PeerLimits

@@ -11,14 +11,10 @@ from typing import Any
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.pipelines.deployments.archive import ArchiveDamaged
 from sync_pipelines.pipelines.deployments.backups import Backup, Backups, Contents, Verified, documents_of
+from sync_pipelines.pipelines.deployments.held import Held, TargetSettings, moved
 from sync_pipelines.pipelines.deployments.reconciler_settings import BackupOptions
 from sync_pipelines.pipelines.deployments.vault_listing import MANIFEST, METADATA
-from sync_pipelines.pipelines.deployments.vault_reading import (
-    Held,
-    TargetSettings,
-    VaultReading,
-    moved,
-)
+from sync_pipelines.pipelines.deployments.vault_reading import VaultReading
 from sync_pipelines.systems.vault.documents import same_json
 from sync_pipelines.systems.vault.errors import CasMismatch
 from sync_pipelines.systems.vault.index import Entry, Index

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.core.trees import same
-from sync_pipelines.pipelines.deployments.documents import STALE_AFTER
+from sync_pipelines.pipelines.deployments.held import Held, TargetSettings, moved, stamp_of_held
 from sync_pipelines.pipelines.deployments.instance import KEPT_IN, Document, content_of_vault
 from sync_pipelines.pipelines.deployments.manifest import uuid_of
-from sync_pipelines.pipelines.deployments.orphans import REMOVE_AFTER, orphan_facts
-from sync_pipelines.pipelines.deployments.reconciler_settings import BackupOptions
-from sync_pipelines.pipelines.deployments.safe_yaml import Limits
+from sync_pipelines.pipelines.deployments.orphans import orphan_facts
 from sync_pipelines.pipelines.deployments.spelled_index import SpelledIndex, natural_key_of
 from sync_pipelines.pipelines.deployments.vault_cache import VaultCache, is_storable, stamp_of
 from sync_pipelines.pipelines.deployments.vault_listing import (
@@ -44,49 +40,6 @@ PAGE = 128
 _OF_THE_ENTRY = sorted(name for name, places in KEPT_IN.items() if places == {Document.ENTRY})
 
 
-@dataclass(frozen=True, slots=True)
-class TargetSettings:
-    """How one connection uses Vault.
-
-    Attributes:
-        director: what names its Director in index entries.
-        other_directors: those of other connections to the same Vault.
-        server: what names the Vault, free of secrets; for the identity of snapshots.
-        remove: whether entries that have been orphans for long are removed.
-        remove_after: since they were found orphaned.
-        manifest_limits: up to which a manifest's properties are read; the usual ones when not given.
-    """
-
-    director: str
-    other_directors: frozenset[str] = frozenset()
-    backup: BackupOptions = field(default_factory=BackupOptions)
-    stale_after: timedelta = STALE_AFTER
-    remove: bool = False
-    remove_after: timedelta = REMOVE_AFTER
-    server: str = ""
-    manifest_limits: Limits | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What Vault holds of an instance. It contains secrets.
-
-    Attributes:
-        key: of the index entry, as it is spelled.
-        names: of the secrets below the instance's id.
-        bindings: their ids; ``None`` when they are not known.
-        bindings_stamp: of the secret that has them.
-    """
-
-    key: str
-    entry: Entry = field(repr=False)
-    names: frozenset[str] = frozenset()
-    metadata: Secret | None = field(default=None, repr=False)
-    manifest: Secret | None = field(default=None, repr=False)
-    bindings: tuple[str, ...] | None = None
-    bindings_stamp: str | None = None
-
-
 class VaultReading:
     """Reads the instances that one connection is concerned with.
 
@@ -104,6 +57,7 @@ class VaultReading:
         self._seen = SpelledIndex(Entries({}, None))
         self._swept: Below | None = None
         self._names: dict[str, frozenset[str]] = {}
+        self._written: dict[str, Mapping[str, Secret]] = {}
         self._last_read: dict[str, tuple[str, Content]] = {}
         self.backed_up: frozenset[str] = frozenset()
         """Ids of the instances that had backups at the last sweep."""
@@ -155,7 +109,7 @@ class VaultReading:
         key = seen.key_of(right_key)
         if key is None:
             return None
-        record = await self._record(seen, key, self._names.pop(key, None))
+        record = await self._record(seen, key, self._names.pop(key, None), self._written.pop(key, None))
         if len(self._last_read) >= PAGE:
             await self.keep_last_read()
         return record
@@ -172,13 +126,16 @@ class VaultReading:
         if self._kv.has_cas and self._swept is not None and self._swept.of(instance_id) == frozenset():
             self._names[instance_id] = frozenset()
 
-    def wrote(self, held: Held, documents: Collection[str]) -> None:
-        """Take note that documents, given by name, were just written: its next reading reads those and what there was.
+    def wrote(self, held: Held, documents: Mapping[str, Secret]) -> None:
+        """Take note of documents, by name, that were just written: the instance's next reading does not ask for them.
 
-        What somebody else put beside them meanwhile is seen by the next sweep. That needs check-and-set, too.
+        With check-and-set the server told that exactly these are there. What somebody else put in their place or beside
+        them meanwhile is seen by the next sweep.
         """
         if self._kv.has_cas:
-            self._names[natural_key_of(held.key)] = held.names.union(documents)
+            instance_id = natural_key_of(held.key)
+            self._names[instance_id] = held.names.union(documents)
+            self._written[instance_id] = documents
 
     async def held(self, current: Record) -> Held:
         """Return what there is of a record that was just read, without its bindings.
@@ -214,24 +171,36 @@ class VaultReading:
         seen = await self._read_index()
         return sorted({natural_key_of(key) for key in seen.by_id if uuid_of(key)})
 
-    async def documents(self, key: str, entry: Entry, names: Collection[str], *, with_bindings: bool) -> Held:
+    async def documents(
+        self,
+        key: str,
+        entry: Entry,
+        names: Collection[str],
+        *,
+        with_bindings: bool,
+        written: Mapping[str, Secret] | None = None,
+    ) -> Held:
         """Read the documents of an instance.
 
         Arguments:
             key: an instance id in any case.
             names: of the secrets below its id.
+            written: documents, by name, that were just written, and are not read.
         """
-        folder = natural_key_of(key)
+        folder, known = natural_key_of(key), written or {}
         bindings, stamp = await self._bindings(folder, names) if with_bindings else (None, None)
         return Held(
             key,
             entry,
             frozenset(names),
-            metadata=await self._kv.read(f"{folder}/{METADATA}") if METADATA in names else None,
-            manifest=await self._kv.read(f"{folder}/{MANIFEST}") if MANIFEST in names else None,
+            metadata=known.get(METADATA) or await self._document(folder, METADATA, names),
+            manifest=known.get(MANIFEST) or await self._document(folder, MANIFEST, names),
             bindings=bindings,
             bindings_stamp=stamp,
         )
+
+    async def _document(self, folder: str, name: str, names: Collection[str]) -> Secret | None:
+        return await self._kv.read(f"{folder}/{name}") if name in names else None
 
     async def binding_ids(self, folder: str, names: Collection[str]) -> tuple[str, ...] | None:
         """Return the ids of an instance's bindings, ``None`` when they are kept in another way or are not to be read.
@@ -305,7 +274,13 @@ class VaultReading:
                 raise
             return Record(seen.right_key(key), natural_key, {}, invalid=f"its documents cannot be read: {error}")
 
-    async def _record(self, seen: SpelledIndex, key: str, names: Collection[str] | None) -> Record:
+    async def _record(
+        self,
+        seen: SpelledIndex,
+        key: str,
+        names: Collection[str] | None,
+        written: Mapping[str, Secret] | None = None,
+    ) -> Record:
         natural_key, right_key, entry = natural_key_of(key), seen.right_key(key), seen.by_id[key]
         if uuid_of(key) is None:
             reason = "its key in the index is not an instance id; correct or remove it by hand"
@@ -315,11 +290,11 @@ class VaultReading:
             return Record(right_key, natural_key, {}, withheld=reason)
         try:
             names = await self.names(natural_key) if names is None else names
-            held = await self.documents(key, entry, names, with_bindings=True)
+            held = await self.documents(key, entry, names, with_bindings=True, written=written)
         except Forbidden as refusal:
             return Record(right_key, natural_key, {}, withheld=f"the token's policy hides it: {refusal}")
         content = self._content(held)
-        if self._swept is not None and self._swept.stamps is not None and (stamp := _stamp_of_held(held)) is not None:
+        if self._swept is not None and self._swept.stamps is not None and (stamp := stamp_of_held(held)) is not None:
             self._last_read[key] = (stamp, content)
         return Record(right_key, natural_key, content, meta={"documents": sorted(names)})
 
@@ -359,12 +334,6 @@ class VaultReading:
         return isinstance(director, str) and director in self._settings.other_directors
 
 
-def moved(instance_id: str) -> PeerError:
-    """Return the error for an entry that somebody else changes at the same time."""
-    message = "somebody changed its entry in the index since it was read; the entry was not written"
-    return PeerError(PEER, FailureKind.TRANSIENT, message, key=instance_id)
-
-
 def _data(secret: Secret | None) -> dict[str, Any] | None:
     return None if secret is None else secret.data
 
@@ -390,11 +359,3 @@ def _stamp(key: str, entry: Entry, below: Below) -> str | None:
     if below.stamps is None or not is_storable(key):
         return None
     return stamp_of(entry, below.of(natural_key) or (), below.stamps.get(natural_key, {}))
-
-
-def _stamp_of_held(held: Held) -> str | None:
-    """Return the stamp that a listing has as long as nothing of what was read is written."""
-    secrets = ((METADATA, held.metadata), (MANIFEST, held.manifest))
-    stamps = {name: secret.stamp if secret else None for name, secret in secrets}
-    stamps[BINDINGS] = held.bindings_stamp
-    return stamp_of(held.entry, held.names, stamps) if is_storable(held.key) else None

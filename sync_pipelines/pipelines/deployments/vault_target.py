@@ -25,6 +25,7 @@ from sync_pipelines.pipelines.deployments.documents import (
     merged_metadata,
     orphaned_entry,
 )
+from sync_pipelines.pipelines.deployments.held import Held, TargetSettings, moved
 from sync_pipelines.pipelines.deployments.instance import Document, documents_behind
 from sync_pipelines.pipelines.deployments.long_texts import Workbench
 from sync_pipelines.pipelines.deployments.manifest import property_bag, text_digest, uuid_of
@@ -33,13 +34,8 @@ from sync_pipelines.pipelines.deployments.spelled_index import natural_key_of
 from sync_pipelines.pipelines.deployments.times import stamp
 from sync_pipelines.pipelines.deployments.vault_cache import VaultCache
 from sync_pipelines.pipelines.deployments.vault_listing import CREDENTIALS, MANIFEST, METADATA
-from sync_pipelines.pipelines.deployments.vault_reading import (
-    Held,
-    TargetSettings,
-    VaultReading,
-    moved,
-)
-from sync_pipelines.systems.vault.documents import same_json
+from sync_pipelines.pipelines.deployments.vault_reading import VaultReading
+from sync_pipelines.systems.vault.documents import as_read, same_json
 from sync_pipelines.systems.vault.errors import CasMismatch
 from sync_pipelines.systems.vault.index import Entry, Index
 from sync_pipelines.systems.vault.kv import Kv, Secret
@@ -172,14 +168,15 @@ class VaultTarget:
             entry_path(instance_id): _differs(entry, wanted_entry) or is_moved,
         }
         await self.backups.ensure(held, [path for path, is_changed in changes.items() if is_changed])
-        if wanted_manifest is not None:
-            await self._put(f"{instance_id}/{MANIFEST}", manifest, wanted_manifest)
-        if wanted_metadata is not None:
-            await self._put(f"{instance_id}/{METADATA}", metadata, wanted_metadata)
+        documents = {MANIFEST: (manifest, wanted_manifest), METADATA: (metadata, wanted_metadata)}
+        written = {
+            name: await self._put(f"{instance_id}/{name}", before, wanted)
+            for name, (before, wanted) in documents.items()
+            if wanted is not None
+        }
         if wanted_entry is not None:
             await self._put_entry(held, wanted_entry)
-        written = {MANIFEST: wanted_manifest, METADATA: wanted_metadata}
-        self.reading.wrote(held, [name for name, document in written.items() if document is not None])
+        self.reading.wrote(held, written)
 
     async def retire(self, current: Record) -> None:
         """Take the step that is due for an instance whose deployment is gone; none, when none is due.
@@ -276,24 +273,25 @@ class VaultTarget:
             raise PeerError(PEER, FailureKind.TRANSIENT, message)
         return text
 
-    async def _put(self, path: str, before: Secret | None, document: Json) -> None:
-        """Put a document in place of the one that was read, unless it is the same."""
+    async def _put(self, path: str, before: Secret | None, document: Json) -> Secret:
+        """Put a document in place of the one that was read, unless it is the same. Return what is there then."""
         if before is not None and before.data is not None and same_json(before.data, document):
-            return
+            return before
         LOG.debug("writes %s", path)
         if self._kv.has_cas:
             try:
-                await self._kv.write(path, document, cas=0 if before is None else before.version)
+                version = await self._kv.write(path, document, cas=0 if before is None else before.version)
             except CasMismatch as mismatch:
                 # It will be another version when it is read again.
                 mismatch.kind = FailureKind.TRANSIENT
                 raise
-            return
+            return Secret(as_read(document), version, stamp=getattr(version, "stamp", None))
         await self._kv.write(path, document)
         after = await self._kv.read(path)
         if after is None or not same_json(after.data, document):
             message = "somebody else wrote this secret at the same time, and the mount is KV version 1"
             raise PeerError(PEER, FailureKind.TRANSIENT, message, operation=path)
+        return after
 
     async def _put_entry(self, held: Held, entry: Entry | None) -> None:
         """Put an entry in place of the one that was read, under the id in lower case."""

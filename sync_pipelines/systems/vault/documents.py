@@ -59,6 +59,12 @@ def write_json(value: Any, *, sort_keys: bool = False) -> bytes:
             raise ValueError(f"no JSON: {error}") from None
 
 
+def as_read(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document that was written in the form in which it is read."""
+    found: dict[str, Any] = read_json(write_json(document))
+    return found
+
+
 def same_json(left: Any, right: Any) -> bool:
     """Whether two values would be one after both were stored.
 

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, TypeVar
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
+from sync_pipelines.pipelines.deployments.held import TargetSettings
 from sync_pipelines.pipelines.deployments.manifest import text_digest
 from sync_pipelines.pipelines.deployments.restore import Restorer
 from sync_pipelines.pipelines.deployments.vault_cache import VaultCache
-from sync_pipelines.pipelines.deployments.vault_reading import TargetSettings
 from sync_pipelines.pipelines.deployments.vault_target import VaultTarget
 from sync_pipelines.systems.vault.engines import open_kv
 from sync_pipelines.systems.vault.index import Index

@@ -10,8 +10,8 @@ import pytest
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.pipelines.deployments.archive import ArchiveDamaged
 from sync_pipelines.pipelines.deployments.backups import Backups, Contents, Verified, documents_of
+from sync_pipelines.pipelines.deployments.held import Held
 from sync_pipelines.pipelines.deployments.reconciler_settings import BackupOptions
-from sync_pipelines.pipelines.deployments.vault_reading import Held
 from sync_pipelines.sandbox.openbao import OpenBaoProxy
 from sync_pipelines.systems.vault.engines import open_kv
 from sync_pipelines.systems.vault.kv import Kv, Secret
