@@ -27,6 +27,10 @@ LONGEST_WAIT = 60.0
 PACE = 0.98
 """Share of the rate that is used: requests do not arrive exactly when they are sent, and the peer counts arrivals."""
 
+FREE_SECONDS = 0.05
+"""Seconds for which the answer holds that a healthy peer is free. Another process's failure is heard of so much later,
+as it is by a request on its way. To ask anew for each request would cost as much as the request itself."""
+
 MOST_LOST_TURNS = 3
 """Turns that one request may lose: on a machine that is always late it would wait for ever."""
 
@@ -64,8 +68,14 @@ class _Turn:
         return self.admitted and self.wait <= 0 and self.closed_for <= 0
 
 
+_FREE = _Turn(0.0, 0.0, True)
+
+
 class PeerGate:
-    """Asks PostgreSQL before every request; fits the ``Throttle`` port of ``systems.transport``.
+    """Asks PostgreSQL before requests; fits the ``Throttle`` port of ``systems.transport``.
+
+    Under a rate every request asks for a turn of its own. Without one the answer for a healthy peer is used again for a
+    moment, unless this process meets a failure or a wish for a pause.
 
     Arguments:
         limits: how the peer is to be treated.
@@ -77,6 +87,7 @@ class PeerGate:
         self._limits = limits
         self._server = server
         self._healthy = False
+        self._free_until: dict[str, float] = {}
         self._asking: dict[_Asked, asyncio.Task[_Turn]] = {}
         self._next: dict[_Asked, asyncio.Task[_Turn]] = {}
 
@@ -117,12 +128,11 @@ class PeerGate:
             lost += missed
 
     async def _turn(self, peer: str) -> _Turn:
-        """Ask for a turn; without a rate no turn is taken, so that all who wait share a question asked after they came.
-
-        What the question costs is as much as the request itself.
-        """
+        """Ask for a turn. Without a rate none is taken: all who wait share a question asked after they came."""
         if self._limits.rate is not None or not self._healthy:
             return await self._ask(partial(self._reserve, peer))
+        if time.monotonic() < self._free_until.get(peer, 0.0):
+            return _FREE
         key = (asyncio.get_running_loop(), peer)
         asked = self._next.get(key)
         is_own = asked is None
@@ -130,6 +140,8 @@ class PeerGate:
             asked = self._next[key] = asyncio.create_task(self._ask_after(key, self._asking.get(key)))
             asked.add_done_callback(partial(self._answered, key))
         turn = await asyncio.shield(asked)
+        if is_own and turn.is_free and self._healthy:
+            self._free_until[peer] = time.monotonic() + FREE_SECONDS
         if is_own or (turn.is_free and self._healthy):
             return turn
         # One alone may try a peer that fails.
@@ -166,6 +178,7 @@ class PeerGate:
         if error.kind not in (FailureKind.TRANSIENT, FailureKind.AMBIGUOUS):
             return
         self._healthy = False
+        self._free_until.pop(peer, None)
         await self._tell(
             "INSERT INTO sync.peer AS p (name, tokens, refilled_at, failures, opened_at) VALUES (:peer, :burst, "
             "clock_timestamp(), 1, CASE WHEN :threshold <= 1 THEN clock_timestamp() END) "
@@ -187,6 +200,7 @@ class PeerGate:
             burst=self._limits.burst,
             seconds=seconds,
         )
+        self._free_until.pop(peer, None)
 
     async def _tell(self, sql: str, **parameters: object) -> None:
         def execute() -> None:
