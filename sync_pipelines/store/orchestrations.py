@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,7 @@ class Orchestration:
         idempotency_key: chosen by whoever started it.
         worked_seconds: time spent on it so far, pauses left out.
         is_attended: whether a living worker carries it out.
+        updated_at: when it was last started, taken up, asked for something, or moved.
     """
 
     sync_id: str
@@ -55,11 +56,12 @@ class Orchestration:
     completed_at: datetime | None
     error: str | None
     created_at: datetime
+    updated_at: datetime
 
 
 _COLUMNS = (
     "sync_id, org_id, shop, systems, entity_types, status, config, requested, idempotency_key, started_at, "
-    "completed_at, error_message, created_at, worked_seconds + CASE WHEN working_since IS NULL THEN 0 ELSE "
+    "completed_at, error_message, created_at, updated_at, worked_seconds + CASE WHEN working_since IS NULL THEN 0 ELSE "
     "extract(epoch FROM least(clock_timestamp(), owner_until) - working_since) END AS worked_seconds, "
     "owner IS NOT NULL AND owner_until > clock_timestamp() AS is_attended"
 )
@@ -148,11 +150,32 @@ def find(connection: Connection, org: str, sync_id: str, *, locked: bool = False
     return None if row is None else _orchestration(row)
 
 
-def of_organization(connection: Connection, org: str, *, limit: int = 20) -> list[Orchestration]:
-    """Return the newest syncs of an organization first."""
+def of_organization(
+    connection: Connection, org: str, *, shop: str | None = None, limit: int = 20
+) -> list[Orchestration]:
+    """Return the newest syncs of an organization first.
+
+    Arguments:
+        shop: only those of this shop.
+    """
     rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM sync.sync_orchestration WHERE org_id = :org ORDER BY id DESC LIMIT :limit"),
-        {"org": org, "limit": limit},
+        text(
+            f"SELECT {_COLUMNS} FROM sync.sync_orchestration WHERE org_id = :org "
+            "AND (CAST(:shop AS text) IS NULL OR shop = :shop) ORDER BY id DESC LIMIT :limit"
+        ),
+        {"org": org, "shop": shop, "limit": limit},
+    )
+    return [_orchestration(row) for row in rows]
+
+
+def beginning_with(connection: Connection, orgs: Collection[str], beginning: str) -> list[Orchestration]:
+    """Return the syncs of some organizations whose ids begin with a text; two at most."""
+    rows = connection.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM sync.sync_orchestration WHERE org_id = ANY (CAST(:orgs AS text[])) "
+            "AND starts_with(sync_id, :beginning) ORDER BY id LIMIT 2"
+        ),
+        {"orgs": list(orgs), "beginning": beginning},
     )
     return [_orchestration(row) for row in rows]
 
@@ -165,15 +188,12 @@ def waiting(connection: Connection, *, shops: Sequence[str] | None = None) -> li
     """
     rows = connection.execute(
         text(
-            f"SELECT {_COLUMNS} FROM sync.sync_orchestration WHERE (status = :queued OR status = :processing "
-            "AND (owner IS NULL OR owner_until <= clock_timestamp())) "
+            # Of the many that are over none is looked at: they are not in the partial index.
+            f"SELECT {_COLUMNS} FROM sync.sync_orchestration WHERE status IN ('queued', 'processing') "
+            "AND (status = :queued OR owner IS NULL OR owner_until <= clock_timestamp()) "
             "AND (CAST(:shops AS text[]) IS NULL OR shop = ANY (CAST(:shops AS text[]))) ORDER BY id"
         ),
-        {
-            "queued": Status.QUEUED,
-            "processing": Status.PROCESSING,
-            "shops": None if shops is None else list(shops),
-        },
+        {"queued": Status.QUEUED, "shops": None if shops is None else list(shops)},
     )
     return [_orchestration(row) for row in rows]
 
@@ -302,4 +322,5 @@ def _orchestration(row: Row[Any]) -> Orchestration:
         completed_at=row.completed_at,
         error=row.error_message,
         created_at=row.created_at,
+        updated_at=row.updated_at,
     )

@@ -8,39 +8,40 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine
 
-from sync_pipelines.core.conflicts import MOST_RETRIES, Resolution, Strategy, strategy_for
+from sync_pipelines.core.conflicts import Resolution
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.core.orchestration import (
     MOST_ACTIVE,
     REQUESTS_PER_MINUTE,
-    Counts,
     IllegalStep,
     StartRequest,
-    Status,
     Step,
     in_words,
-    percent_complete,
-    remaining_ms,
 )
 from sync_pipelines.pipelines.commerce.settling import custom_values
+from sync_pipelines.pipelines.commerce.sync_documents import (
+    MOST_SHOWN,
+    Document,
+    activity_documents,
+    conflict_document,
+    is_open,
+    sync_document,
+)
 from sync_pipelines.store import conflicts as conflict_store
 from sync_pipelines.store import orchestrations, sync_activity, sync_items, sync_steps
-from sync_pipelines.store.conflicts import Conflict, ConflictUnsettled
+from sync_pipelines.store.conflicts import ConflictUnsettled
 from sync_pipelines.store.orchestrations import Orchestration
 
-MOST_SHOWN = 200
-"""Conflicts in one answer."""
-
-Document = dict[str, Any]
+MOST_LISTED = 20
+"""Syncs in one answer."""
 
 
 class Refused(SyncError):
@@ -139,42 +140,31 @@ def status(engine: Engine, caller: Caller, request: Document) -> Document:
     """
     with engine.begin() as connection:
         sync = _find(connection, caller, request)
-        numbers = sync_items.counts(connection, sync)
-        standing = [one for one in sync_items.conflicts_of(connection, sync) if _is_open(one)]
-    total = sum(numbers.values(), Counts())
-    is_done = sync.status is Status.DONE
-    return {
-        "success": True,
-        "syncId": sync.sync_id,
-        "status": sync.status,
-        "requested": sync.requested,
-        "orgId": sync.org,
-        "shop": sync.shop,
-        "systems": list(sync.systems),
-        "entityTypes": list(sync.entities),
-        "queues": {
-            system: _queue(one for (where, _), one in numbers.items() if where is system) for system in sync.systems
-        },
-        "entities": {
-            entity: {system: _queue([numbers[system, entity]]) for system in sync.systems} for entity in sync.entities
-        },
-        "conflicts": {
-            "count": len(standing),
-            "manualReview": [
-                {"id": one.id, "type": one.kind, "reason": one.data.get("reason")}
-                for one in standing
-                if strategy_for(one.kind, MOST_RETRIES, MOST_RETRIES) is Strategy.MANUAL
-            ][:MOST_SHOWN],
-        },
-        "createdAt": _time(sync.created_at),
-        "startedAt": _time(sync.started_at),
-        "completedAt": _time(sync.completed_at),
-        "errorMessage": sync.error,
-        "progress": {
-            "percentComplete": 100 if is_done else percent_complete(total.processed, total.total),
-            "estimatedTimeRemainingMs": remaining_ms(total, sync.worked_seconds),
-        },
-    }
+        return {"success": True, **_told(connection, sync)}
+
+
+def syncs(engine: Engine, caller: Caller, request: Document) -> Document:
+    """Say how far the newest syncs of the organization are; of one of its shops, if the request names one.
+
+    Raises:
+        Refused: (400) an unknown shop.
+    """
+    shop = None if request.get("shop") is None else _shop(caller, request["shop"])
+    with engine.begin() as connection:
+        found = orchestrations.of_organization(connection, caller.org, shop=shop, limit=MOST_LISTED)
+        return {"success": True, "syncs": [_told(connection, sync) for sync in found]}
+
+
+def activity(engine: Engine, caller: Caller, request: Document) -> Document:
+    """List the milestones of a sync, oldest first.
+
+    Raises:
+        Refused: (404) the organization has no such sync.
+    """
+    with engine.begin() as connection:
+        sync = _find(connection, caller, request)
+        found = sync_activity.entries(connection, caller.org, sync.sync_id)
+    return {"success": True, "syncId": sync.sync_id, "activity": activity_documents(found)}
 
 
 def pause(engine: Engine, caller: Caller, request: Document) -> Document:
@@ -222,7 +212,7 @@ def conflicts(engine: Engine, caller: Caller, request: Document) -> Document:
         sync = _find(connection, caller, request)
         found = sync_items.conflicts_of(connection, sync)
     standing = [one for one in found if one.applied_at is None]
-    unsettled = [one for one in standing if _is_open(one)]
+    unsettled = [one for one in standing if is_open(one)]
     return {
         "success": True,
         "syncId": sync.sync_id,
@@ -231,7 +221,7 @@ def conflicts(engine: Engine, caller: Caller, request: Document) -> Document:
             "unresolvedCount": len(unsettled),
             "byType": dict(Counter(str(one.kind) for one in unsettled)),
         },
-        "conflicts": [_conflict(one) for one in standing[:MOST_SHOWN]],
+        "conflicts": [conflict_document(one) for one in standing[:MOST_SHOWN]],
     }
 
 
@@ -263,12 +253,14 @@ def resolve_conflict(engine: Engine, caller: Caller, request: Document) -> Docum
         except ConflictUnsettled as error:
             raise Refused(400, str(error)) from None
     message = "Conflict resolved; the next run carries it out"
-    return {"success": True, "conflictId": conflict_id, "message": message, "conflict": _conflict(settled)}
+    return {"success": True, "conflictId": conflict_id, "message": message, "conflict": conflict_document(settled)}
 
 
 _ACTIONS: Mapping[str, Callable[[Engine, Caller, Document], Document]] = {
     "start": start,
     "status": status,
+    "list": syncs,
+    "activity": activity,
     "pause": pause,
     "resume": resume,
     "cancel": cancel,
@@ -290,13 +282,17 @@ def _parsed(body: bytes | str) -> Document:
     return request
 
 
-def _shop(caller: Caller, wanted: str | None) -> str:
+def _told(connection: Connection, sync: Orchestration) -> Document:
+    return sync_document(sync, sync_items.counts(connection, sync), sync_items.conflicts_of(connection, sync))
+
+
+def _shop(caller: Caller, wanted: object) -> str:
     if wanted is None and len(caller.shops) == 1:
         return next(iter(caller.shops))
-    if wanted not in caller.shops:
+    if not isinstance(wanted, str) or wanted not in caller.shops:
         known = ", ".join(sorted(caller.shops)) or "none is connected"
         raise Refused(400, f"shop: {'which one' if wanted is None else 'unknown'}? {known}")
-    return str(wanted)
+    return wanted
 
 
 def _refuse_too_many(connection: Connection, caller: Caller, *, most: int = MOST_ACTIVE) -> None:
@@ -338,37 +334,3 @@ def _steer(engine: Engine, caller: Caller, request: Document, step: Step) -> Doc
 def _moved(sync: Orchestration, message: str) -> Document:
     document = {"success": True, "syncId": sync.sync_id, "status": sync.status, "message": message}
     return document | ({"requested": sync.requested} if sync.requested else {})
-
-
-def _queue(counts: Iterable[Counts]) -> dict[str, int]:
-    one = sum(counts, Counts())
-    return {
-        "total": one.total,
-        "processed": one.processed,
-        "failed": one.failed,
-        "skipped": one.skipped,
-        "pending": one.pending,
-    }
-
-
-def _is_open(conflict: Conflict) -> bool:
-    return conflict.applied_at is None and not conflict.is_resolved
-
-
-def _conflict(conflict: Conflict) -> Document:
-    return {
-        "id": conflict.id,
-        "itemId": conflict.item,
-        "entityType": conflict.entity,
-        "type": conflict.kind,
-        "data": dict(conflict.data),
-        "isResolved": conflict.is_resolved,
-        "resolution": conflict.resolution,
-        "resolvedData": conflict.resolved_data,
-        "resolvedBy": conflict.resolved_by,
-        "createdAt": _time(conflict.created_at),
-    }
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
