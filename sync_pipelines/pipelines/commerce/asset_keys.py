@@ -7,6 +7,7 @@ from dagster import AssetKey
 from sync_pipelines.pipelines.commerce.connection import NAME
 
 PLAN, CONFLICTS, APPLIED = "plan", "conflicts", "applied"
+STARTED = "started_syncs"
 
 
 def asset(name: str) -> AssetKey:

@@ -13,6 +13,8 @@ from sync_pipelines.pipelines.commerce.assets import commerce_assets
 from sync_pipelines.pipelines.commerce.automation import freshness_check, schedules
 from sync_pipelines.pipelines.commerce.connection import NAME, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
+from sync_pipelines.pipelines.commerce.settle_job import settle_job
+from sync_pipelines.pipelines.commerce.started_job import started_asset, started_job, started_sensor
 from sync_pipelines.pipelines.registry import SECTIONS
 from sync_pipelines.settings import load_section
 
@@ -39,15 +41,16 @@ def definitions_of(configured: tuple[ShopConnection, ...]) -> Definitions:
     if not configured:
         return Definitions()
     job, freshness = sync_job(), freshness_check(configured)
+    started = started_job(configured)
     return Definitions(
-        assets=commerce_assets(configured),
+        assets=[*commerce_assets(configured), started_asset()],
         asset_checks=[freshness],
-        jobs=[job],
+        jobs=[job, started, settle_job(configured)],
         schedules=[
             *(one for connection in configured for one in schedules(connection, job)),
             health_schedule(_Pipeline(), [freshness]),
         ],
-        sensors=[failure_sensor(_Pipeline(), [job], by_tag=True)],
+        sensors=[started_sensor(configured), failure_sensor(_Pipeline(), [job, started], by_tag=True)],
     )
 
 
