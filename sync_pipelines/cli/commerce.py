@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sync_pipelines.cli import output
+from sync_pipelines.cli import commerce_syncs, output
 from sync_pipelines.cli.session import open_store, operator
 from sync_pipelines.cli.shops import ENTITIES, chosen_entities, chosen_shops
 from sync_pipelines.core.errors import ConfigurationError
@@ -225,6 +225,10 @@ def retry(shop: str | None, entities: tuple[str, ...]) -> None:
         for one in chosen_shops(shop):
             number = retry_dead_letters(engine, one, chosen_entities(one, entities), operator())
             output.show(f"{one.name}: {number} dead letter{'' if number == 1 else 's'} to be tried again")
+
+
+for _command in commerce_syncs.COMMANDS:
+    commerce.add_command(_command)
 
 
 def _given(values: Sequence[str]) -> dict[str, str]:

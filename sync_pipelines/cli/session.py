@@ -28,13 +28,16 @@ DAGSTER_VARIABLE = "DAGSTER_HOME"
 
 
 @contextmanager
-def open_store() -> Iterator[Engine]:
+def open_store(*, pool_size: int = 2) -> Iterator[Engine]:
     """Open the store's database, its schema brought up to date, for the time of the block.
+
+    Arguments:
+        pool_size: connections kept open; whoever writes to peers needs more than one who looks.
 
     Raises:
         ConfigurationError: it cannot be reached, or is of no use.
     """
-    engine = connect_engine(resolve_database_url().sync_url, application_name="sync-pipelines-cli", pool_size=2)
+    engine = connect_engine(resolve_database_url().sync_url, application_name="sync-pipelines-cli", pool_size=pool_size)
     try:
         migrate(engine)
         yield engine
