@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from sync_pipelines.core.lifecycle import INITIAL, Event, State, advance, sources_of, target_of
 from sync_pipelines.store.scopes import Scope
-from sync_pipelines.store.statements import Part, text
+from sync_pipelines.store.statements import Part, statement, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +344,31 @@ def due(connection: Connection, pair: str) -> list[DueRetry]:
         {"pair": pair},
     )
     return [DueRetry(**row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A record that is not in agreement, and what is known of why."""
+
+    pair: str
+    scope: str
+    natural_key: str
+    state: State
+    reason: str
+    next_retry_at: datetime | None
+
+
+def in_states(
+    connection: Connection, scopes: Sequence[Scope], wanted: Sequence[State], *, limit: int
+) -> list[Unsettled]:
+    """Return the first records of some scopes that are in some states other than synced."""
+    rows = connection.execute(
+        text(statement("records_in_states")),
+        {"scopes": [scope.id for scope in scopes], "states": [state.value for state in wanted], "most": limit},
+    )
+    return [
+        Unsettled(row.pair, row.scope, row.natural_key, State(row.state), row.reason, row.next_retry_at) for row in rows
+    ]
 
 
 def tally(connection: Connection, scope: Scope) -> dict[State, int]:

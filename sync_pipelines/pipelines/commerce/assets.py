@@ -28,9 +28,10 @@ from sync_pipelines.orchestration.resources import Mode
 from sync_pipelines.orchestration.stopping import run_stoppable
 from sync_pipelines.orchestration.story import Story
 from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key, system_key
+from sync_pipelines.pipelines.commerce.checks import check_specs
 from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
-from sync_pipelines.pipelines.commerce.reports import check_specs, outcome_of
+from sync_pipelines.pipelines.commerce.reports import outcome_of
 from sync_pipelines.pipelines.commerce.runs import Progress, Request, carry_out
 
 STEP = f"{NAME}__sync"

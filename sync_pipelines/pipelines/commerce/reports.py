@@ -5,61 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, AssetKey, AssetMaterialization, MetadataValue
+from dagster import AssetMaterialization, MetadataValue
 from sqlalchemy import Connection, Engine
 
 from sync_pipelines.core.conflicts import Kind
-from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.plan import preview
 from sync_pipelines.core.two_way import Side
 from sync_pipelines.engine.merge_record import Merges
 from sync_pipelines.orchestration import metadata
-from sync_pipelines.orchestration.reconcile_run import held
 from sync_pipelines.orchestration.reporting import Outcome
 from sync_pipelines.orchestration.spec import Metadata
+from sync_pipelines.pipelines.commerce import checks
 from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key
 from sync_pipelines.pipelines.commerce.conflict_rows import markdown, open_conflicts, rows_of
-from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopConnection
+from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.pipelines.commerce.runs import Progress, Request
-from sync_pipelines.store import plans, states
+from sync_pipelines.store import plans
 from sync_pipelines.store.conflicts import Conflict
 from sync_pipelines.store.plans import StoredPlan
-from sync_pipelines.store.scopes import ensure_scope
 
-ERROR, WARN = AssetCheckSeverity.ERROR, AssetCheckSeverity.WARN
 PREVIEWED_CHANGES = 50
-_UNSETTLED = (State.OUT_OF_SYNC, State.FAILED, State.RETRYING)
 _PLOTTED = ("create", "update", "adopt", "retire", "destructive", "drifted", "withheld", "invalid", "blocked")
 _PEERS = dict(zip(Side, PEERS, strict=True))
-
-
-def check_specs() -> list[AssetCheckSpec]:
-    """Return the checks that every run answers."""
-    sealed = [
-        AssetCheckSpec(
-            "sealed",
-            asset=snapshot_key(peer),
-            blocking=True,
-            description="Every page was read, and the counts agree. Only then absence means that something is gone.",
-        )
-        for peer in PEERS
-    ]
-    return [
-        *sealed,
-        AssetCheckSpec(
-            "guard",
-            asset=asset(PLAN),
-            blocking=True,
-            description="No plan takes away more than the shop's limits allow.",
-        ),
-        AssetCheckSpec("conflicts_open", asset=asset(CONFLICTS), description="Nothing waits for a person."),
-        AssetCheckSpec(
-            "duplicate_keys", asset=asset(CONFLICTS), description="Every record can be matched without guessing."
-        ),
-        AssetCheckSpec("converged", asset=asset(APPLIED), description="Both systems agree, or a retry has a time."),
-        AssetCheckSpec("dead_letters", asset=asset(APPLIED), description="No record was given up."),
-    ]
 
 
 def outcome_of(
@@ -74,12 +42,13 @@ def outcome_of(
         for progress in done:
             last = progress is done[-1]
             yield from _made(transaction, connection, progress, told if last else None)
-        yield from _sealed(done, applies=request.applies)
-        yield from _guard(done, applies=request.applies)
+        yield from checks.sealed(done, applies=request.applies)
+        yield from checks.guard(done, applies=request.applies)
         if any(progress.merges is not None for progress in done):
-            yield from _conflict_checks(open_conflicts(transaction, connection))
+            yield from checks.of_conflicts(connection, open_conflicts(transaction, connection))
         if request.applies and any(progress.applied for progress in done):
-            yield from _state_checks(transaction, connection)
+            yield from checks.of_states(transaction, connection)
+        yield from checks.of_agreement(transaction, connection, done)
 
 
 def _made(
@@ -142,77 +111,6 @@ def _applied_metadata(progress: Progress) -> Metadata:
         }
     said |= {f"seconds_at_{peer}": round(seconds, 3) for peer, seconds in progress.peer_seconds.items()}
     return said | {f"requests_to_{peer}": number for peer, number in progress.peer_requests.items()}
-
-
-def _sealed(done: Sequence[Progress], *, applies: bool) -> Iterator[AssetCheckResult]:
-    for side, peer in _PEERS.items():
-        read = {one.entity: one.read[side].snapshot for one in done if side in one.read}
-        full = {entity: snapshot for entity, snapshot in read.items() if not snapshot.selective}
-        if not full:
-            continue
-        broken = [f"{entity}: {'; '.join(one.unsealed)}" for entity, one in full.items() if not one.sealed]
-        incomplete = any(not one.complete for one in full.values())
-        yield _result(
-            snapshot_key(peer),
-            "sealed",
-            not broken,
-            ". ".join(broken) or f"{sum(one.records for one in full.values())} records, complete",
-            {"records": sum(one.records for one in full.values())},
-            blocks=incomplete and applies,
-        )
-
-
-def _guard(done: Sequence[Progress], *, applies: bool) -> Iterator[AssetCheckResult]:
-    made = [plan for progress in done for plan in progress.plans.values()]
-    if made:
-        waiting = [f"{plan.pair}/{plan.scope}: {held(plan)}" for plan in made if plan.state == "held"]
-        destructive = sum(int(plan.counts["destructive"]) for plan in made)
-        told = "; ".join(waiting) or "within the limits"
-        yield _result(asset(PLAN), "guard", not waiting, told, {"destructive": destructive}, blocks=applies)
-
-
-def _conflict_checks(found: Sequence[Conflict]) -> Iterator[AssetCheckResult]:
-    waiting = [one for one in found if not one.is_resolved]
-    double = [one for one in found if one.kind is Kind.DUPLICATE_KEY]
-    kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(one.kind.value for one in waiting).items())
-    told = f"{kinds}; see 'sync-pipelines commerce conflicts'" if waiting else "nothing waits for a person"
-    yield _result(asset(CONFLICTS), "conflicts_open", not waiting, told, {"open": len(waiting)})
-    names = ", ".join(one.item for one in double[:10])
-    told = f"{len(double)} keys are claimed by several records: {names}" if double else "every key is clear"
-    yield _result(asset(CONFLICTS), "duplicate_keys", not double, told, {"duplicate_keys": len(double)})
-
-
-def _state_checks(store: Connection, connection: ShopConnection) -> Iterator[AssetCheckResult]:
-    total: Counter[State] = Counter()
-    for entity in connection.entities:
-        for tally in tallies(store, connection, entity).values():
-            total.update(tally)
-    waiting = {state.value: total[state] for state in _UNSETTLED if total[state]}
-    told = ", ".join(f"{number} {state}" for state, number in waiting.items()) or "both systems agree"
-    yield _result(asset(APPLIED), "converged", not waiting, told, {"not_agreed": sum(waiting.values())})
-    letters = total[State.DEAD_LETTERED]
-    told = f"{letters} dead letters; see 'sync-pipelines commerce status'" if letters else "none"
-    yield _result(asset(APPLIED), "dead_letters", not letters, told, {"dead_letters": letters})
-
-
-def tallies(store: Connection, connection: ShopConnection, entity: EntityType) -> dict[str, dict[State, int]]:
-    """Return how many records of an entity are in each state, by the system they are written to."""
-    return {
-        peer: states.tally(store, ensure_scope(store, f"{NAME}_{peer}", connection.scope(entity))) for peer in PEERS
-    }
-
-
-def _result(
-    key: AssetKey, name: str, passed: bool, told: str, numbers: dict[str, int], *, blocks: bool = False
-) -> AssetCheckResult:
-    return AssetCheckResult(
-        asset_key=key,
-        check_name=name,
-        passed=passed,
-        severity=ERROR if blocks and not passed else WARN,
-        description=told,
-        metadata=numbers,
-    )
 
 
 def failures(done: Iterable[Progress]) -> list[str]:

@@ -120,6 +120,15 @@ def checks(result: ExecuteInProcessResult) -> dict[str, bool]:
     return {f"{one.asset_key.path[-1]}.{one.check_name}": one.passed for one in result.get_asset_check_evaluations()}
 
 
+def told(result: ExecuteInProcessResult, check: str) -> str:
+    """Return what a check of a run said, with its table: ``asset.check``."""
+    (one,) = [
+        one for one in result.get_asset_check_evaluations() if f"{one.asset_key.path[-1]}.{one.check_name}" == check
+    ]
+    table = one.metadata.get("table")
+    return f"{one.description}\n{table.value if table else ''}"
+
+
 def reason(result: ExecuteInProcessResult) -> str:
     """Return why a run failed, as people wrote it."""
     failure = next(event for event in result.all_events if event.is_step_failure)

@@ -32,6 +32,7 @@ from sync_pipelines_tests.pipelines.commerce.shop_runs import (
     materialized,
     reason,
     served,
+    told,
 )
 
 SPECS = Path(__file__).parent / "asset_specs.json"
@@ -172,6 +173,22 @@ def test_given_the_demo_then_what_is_not_clear_waits_as_conflicts(demo: Demo) ->
     passed = checks(demo.first)
     assert passed["conflicts.conflicts_open"] is passed["conflicts.duplicate_keys"] is False
     assert passed["woocommerce_snapshot.sealed"] is passed["odoo_snapshot.sealed"] is passed["plan.guard"] is True
+    assert "| WC-1-311 | " in told(demo.first, "conflicts.duplicate_keys")
+
+
+def test_given_the_demo_then_the_checks_tell_which_records_do_not_agree_and_what_to_do(demo: Demo) -> None:
+    passed = checks(demo.second)
+    assert (passed["applied.totals_agree"], passed["applied.stock_agrees"], passed["applied.drift"]) == (
+        False,
+        True,
+        True,
+    )
+    totals = told(demo.second, "applied.totals_agree")
+    assert "18250.57 EUR in the shop and 18253.85 in Odoo; 6 orders do not agree" in totals
+    assert "2 orders of Odoo have its reference; cancel or rename all but one" in totals
+    letters = told(demo.second, "applied.dead_letters")
+    assert "then 'sync-pipelines commerce retry nordwind'" in letters
+    assert "| odoo | products | NW-LI-1066 | dead_lettered | " in letters
 
 
 def test_given_a_second_run_then_it_asks_for_what_moved_and_writes_nothing(demo: Demo) -> None:
@@ -284,10 +301,10 @@ def test_given_a_record_that_a_system_refuses_then_it_stands_as_a_conflict_until
 def test_freshness_tells_which_entity_was_not_synchronized(small: ServedShop) -> None:
     job = small.definitions.resolve_job_def("commerce_health")
 
-    def told() -> str:
+    def answer() -> str:
         [check] = job.execute_in_process(instance=small.instance).get_asset_check_evaluations()
         return str(check.description)
 
-    assert told() == f"not synchronized in time: {NAME}.customers (never)"
+    assert answer() == f"not synchronized in time: {NAME}.customers (never)"
     small.synchronized()
-    assert told() == "every shop was synchronized in time"
+    assert answer() == "every shop was synchronized in time"
