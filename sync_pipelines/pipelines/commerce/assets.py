@@ -30,6 +30,7 @@ from sync_pipelines.orchestration.story import Story
 from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key, system_key
 from sync_pipelines.pipelines.commerce.checks import check_specs
 from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopConnection
+from sync_pipelines.pipelines.commerce.deliveries import carry_out_delivered
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.pipelines.commerce.reports import outcome_of
 from sync_pipelines.pipelines.commerce.runs import Progress, Request, carry_out
@@ -46,6 +47,9 @@ class SyncOptions(Config):
     )
     full: bool = Field(default=False, description="Read everything, also where a system can tell what moved.")
     entities: list[str] = Field(default_factory=list, description="Only these of the chosen partitions; empty: all.")
+    deliveries: bool = Field(
+        default=False, description="Look only at the records that deliveries of the shop's webhooks name."
+    )
     approve: list[str] = Field(
         default_factory=list,
         description="Hashes of held plans (at least 6 digits each), one for each entity and system: let them through.",
@@ -98,7 +102,8 @@ def _sync(configured: Sequence[ShopConnection]) -> AssetsDefinition:
             story = Story(context.log)
             try:
                 with story as log:
-                    work = carry_out(connection, store, request, log, done)
+                    run = carry_out_delivered if config.deliveries else carry_out
+                    work = run(connection, store, request, log, done)
                     run_stoppable(work, context.instance, context.run.run_id)
             except SyncError:
                 # What was read and planned until then is what people look at to understand the failure.

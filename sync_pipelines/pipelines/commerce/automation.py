@@ -1,5 +1,6 @@
 """What starts runs of a shop by itself, and the check that asks whether it did."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from dagster import (
@@ -9,14 +10,18 @@ from dagster import (
     DagsterInstance,
     DagsterRunStatus,
     DefaultScheduleStatus,
+    DefaultSensorStatus,
     ResourceParam,
     RunRequest,
     RunsFilter,
     ScheduleDefinition,
     ScheduleEvaluationContext,
+    SensorDefinition,
+    SensorEvaluationContext,
     SkipReason,
     asset_check,
     schedule,
+    sensor,
 )
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from sqlalchemy import Engine
@@ -28,11 +33,14 @@ from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, asset
 from sync_pipelines.pipelines.commerce.assets import STEP
 from sync_pipelines.pipelines.commerce.connection import NAME, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
-from sync_pipelines.store import plans
+from sync_pipelines.store import plans, webhook_inbox
 
 LATE_AFTER = 3
 """Intervals without a sync after which an entity counts as late."""
+WEBHOOK_SECONDS = 30
+"""Between two looks into the inbox."""
 _WAITING = [DagsterRunStatus.QUEUED, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING]
+_UNFINISHED = [*_WAITING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def scope_tag(connection: ShopConnection) -> str:
@@ -73,12 +81,41 @@ def _schedule(connection: ShopConnection, job: Job, name: str, *, full: bool) ->
         description=f"Synchronizes {connection.name}: {told}. Left out while a run of the shop still waits.",
     )
     def synchronize(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
-        if not full and _has_waiting_run(context.instance, connection):
+        if not full and _has_run(context.instance, connection, _WAITING):
             return SkipReason("a run of the shop still waits: it sees everything that happened meanwhile")
         config = {"ops": {STEP: {"config": {"full": True}}}} if full else {}
         return RunRequest(run_config=config, tags=range_tags(connection))
 
     return synchronize
+
+
+def webhook_sensors(configured: Sequence[ShopConnection], job: Job) -> list[SensorDefinition]:
+    """Return the sensor that looks into the inbox of webhooks; none when no shop has any."""
+    shops = {one.name: one for one in configured if one.woocommerce.webhook_secrets}
+    if not shops:
+        return []
+
+    @sensor(
+        name=f"{NAME}_webhooks",
+        job=job,
+        minimum_interval_seconds=WEBHOOK_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description=f"Looks into the inbox of {', '.join(shops)} and asks for one run a shop, which looks only at the "
+        "records that were named. A shop that has a run is left out until that is over.",
+    )
+    def webhooks(context: SensorEvaluationContext, store: ResourceParam[Engine]) -> list[RunRequest] | SkipReason:
+        with store.begin() as transaction:
+            waiting = webhook_inbox.due(transaction, list(shops))
+        config = {"ops": {STEP: {"config": {"deliveries": True}}}}
+        # No run key: it would de-duplicate for ever, also when the run died before it looked at anything.
+        requests = [
+            RunRequest(run_config=config, tags=range_tags(shops[name]))
+            for name in waiting
+            if not _has_run(context.instance, shops[name], _UNFINISHED)
+        ]
+        return requests or SkipReason("their shops have runs" if waiting else "no delivery waits")
+
+    return [webhooks]
 
 
 def freshness_check(configured: tuple[ShopConnection, ...]) -> AssetChecksDefinition:
@@ -111,5 +148,5 @@ def freshness_check(configured: tuple[ShopConnection, ...]) -> AssetChecksDefini
     return freshness
 
 
-def _has_waiting_run(instance: DagsterInstance, connection: ShopConnection) -> bool:
-    return instance.get_runs_count(RunsFilter(tags={SCOPE_TAG: scope_tag(connection)}, statuses=_WAITING)) > 0
+def _has_run(instance: DagsterInstance, connection: ShopConnection, statuses: list[DagsterRunStatus]) -> bool:
+    return instance.get_runs_count(RunsFilter(tags={SCOPE_TAG: scope_tag(connection)}, statuses=statuses)) > 0

@@ -23,6 +23,7 @@ from sync_pipelines.pipelines.connection_fields import Guard, HttpUrl, Limits, W
 from sync_pipelines.settings import NamedConnection, Secret, SecretReference, Strict
 
 NAME = "commerce"
+_SHORTEST_SECRET = 16
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -72,6 +73,13 @@ def _no_boolean(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _is_hard_to_guess(value: object) -> object:
+    # Whoever guesses it can make us read any record of the shop as often as they like.
+    if isinstance(value, Secret) and len(value.reveal()) < _SHORTEST_SECRET:
+        raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters; anybody could guess it")
+    return value
+
+
 def _is_a_weight_unit(value: str) -> str:
     if value not in WEIGHT_UNITS:
         raise ValueError(f"{value!r} is no unit of weight; use one of {', '.join(sorted(WEIGHT_UNITS))}")
@@ -79,6 +87,7 @@ def _is_a_weight_unit(value: str) -> str:
 
 
 Key = Annotated[SecretReference, AfterValidator(_fits_a_header)]
+WebhookSecret = Annotated[SecretReference, AfterValidator(_is_hard_to_guess)]
 WeightUnit = Annotated[str, AfterValidator(_is_a_weight_unit)]
 
 
@@ -88,6 +97,7 @@ class WooCommerce(Strict):
     Attributes:
         url: its own address; over http exactly the one that WordPress has for itself, which is part of what is signed.
         consumer_key, consumer_secret: of a REST API key that may read and write.
+        webhook_secrets: of the webhooks that deliver to the inbox; two while they are changed over.
         auth: ``auto`` is ``basic`` over https and ``oauth`` over http.
         timeout_seconds: how long each step of a request may take.
         weight_unit: of its products.
@@ -96,6 +106,7 @@ class WooCommerce(Strict):
     url: HttpUrl
     consumer_key: Key
     consumer_secret: Key
+    webhook_secrets: tuple[WebhookSecret, ...] = ()
     auth: Literal["auto", "basic", "oauth"] = "auto"
     timeout_seconds: float = Field(default=60, gt=0)
     weight_unit: WeightUnit = "kg"

@@ -10,7 +10,7 @@ from sync_pipelines.orchestration.automation import Job, failure_sensor
 from sync_pipelines.orchestration.freshness import health_schedule
 from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key
 from sync_pipelines.pipelines.commerce.assets import commerce_assets
-from sync_pipelines.pipelines.commerce.automation import freshness_check, schedules
+from sync_pipelines.pipelines.commerce.automation import freshness_check, schedules, webhook_sensors
 from sync_pipelines.pipelines.commerce.connection import NAME, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.pipelines.commerce.settle_job import settle_job
@@ -50,7 +50,11 @@ def definitions_of(configured: tuple[ShopConnection, ...]) -> Definitions:
             *(one for connection in configured for one in schedules(connection, job)),
             health_schedule(_Pipeline(), [freshness]),
         ],
-        sensors=[started_sensor(configured), failure_sensor(_Pipeline(), [job, started], by_tag=True)],
+        sensors=[
+            started_sensor(configured),
+            *webhook_sensors(configured, job),
+            failure_sensor(_Pipeline(), [job, started], by_tag=True),
+        ],
     )
 
 
@@ -62,5 +66,5 @@ def sync_job() -> Job:
         selection=AssetSelection.assets(*made).without_checks(),
         executor_def=in_process_executor,
         description="Synchronize one entity of a shop, or a range of them in their order. Run options: mode, full, "
-        "entities, approve.",
+        "entities, deliveries, approve.",
     )

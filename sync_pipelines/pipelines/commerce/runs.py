@@ -29,6 +29,7 @@ from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopC
 from sync_pipelines.pipelines.commerce.given_up import note_given_up, try_settled
 from sync_pipelines.pipelines.commerce.links import adopt_by_reference
 from sync_pipelines.pipelines.commerce.moving import AsRead, Moved
+from sync_pipelines.pipelines.commerce.named import MOST_NAMED, look_at_named
 from sync_pipelines.pipelines.commerce.opening import PEERS, OpenShop, open_shop
 from sync_pipelines.pipelines.commerce.pairs import EntityPair, pair_of
 from sync_pipelines.pipelines.commerce.sync_shop import Pass, Terms
@@ -56,6 +57,7 @@ class Request:
         applies: whether the plans are carried out.
         full: read everything, also where a system can tell what moved.
         approve: hashes of held plans to let through instead of new ones, each for one entity and system.
+        named: entity -> keys in the shop of the only records to look at; ``None``: whatever moved.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class Request:
     applies: bool = True
     full: bool = False
     approve: Sequence[str] = ()
+    named: Mapping[EntityType, Sequence[str]] | None = None
 
 
 @dataclass
@@ -186,7 +189,8 @@ async def _synchronize(
         found = replace(found, pair=await terms.begin(found.pair))
     known = {} if request.full else await in_thread(_read_up_to, store, found.pair)
     looked_at = {Side.LEFT: datetime.now(UTC) - OVERLAP, Side.RIGHT: await opened.odoo.session.server_time()}
-    moved = await _what_moved(found, known)
+    named = _named(request, progress.entity, known)
+    moved = await (_what_moved(found, known) if named is None else look_at_named(found.pair, store, named))
     pair = _with_what_was_read(found.pair, moved)
     sides = {side: pair.one_way(side, store) for side in Side}
     async with AsyncExitStack() as stack:
@@ -210,10 +214,18 @@ async def _synchronize(
                 if progress.plans[side].state != "held" and (terms is None or side in terms.writes_to):
                     pace = None if terms is None else terms.pace
                     progress.applied[side] = await apply(run, progress.plans[side], pace)
-        await in_thread(_conclude, store, pair, scopes, looked_at, sides[Side.RIGHT].retry.max_retries)
+        # Whoever looked at some records only knows nothing of what else moved.
+        read_up_to = looked_at if named is None else {}
+        await in_thread(_conclude, store, pair, scopes, read_up_to, sides[Side.RIGHT].retry.max_retries)
     waiting = [held(plan) for plan in progress.plans.values() if plan.state == "held"]
     if waiting and request.applies and terms is None:
         raise PlanRefused("; ".join(waiting))
+
+
+def _named(request: Request, entity: EntityType, known: Mapping[Side, datetime]) -> Sequence[str] | None:
+    """Return the only records to look at; ``None`` for whatever moved, and where a system was never read whole."""
+    keys = None if request.named is None else request.named.get(entity, ())
+    return None if keys is None or len(keys) > MOST_NAMED or len(known) < len(Side) else keys
 
 
 async def _what_moved(found: EntityPair, known: Mapping[Side, datetime]) -> dict[Side, Moved]:

@@ -25,6 +25,14 @@ class DeliveryRefused(SyncError):
     """A request to the receiver is no delivery of the shop. Nothing of it may be believed."""
 
 
+class DeliveryTooLarge(DeliveryRefused):
+    """It was not even looked at."""
+
+
+class NotSigned(DeliveryRefused):
+    """Nobody who knows the secret sent it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ping:
     """The first contact of a webhook: it carries no signature, says nothing, and wants to be answered with 200."""
@@ -42,7 +50,8 @@ class Delivery:
         event: ``created``, ``updated``, ``deleted`` or ``restored``.
         resource_id: id of the record.
         webhook_id: subscription, 0 when it is not told.
-        delivery_id: differs for each delivery; empty when it is not told.
+        delivery_id: of the webhook and the second: WooCommerce hashes no more than those two, so a batch of changes
+            comes under one id. Empty when it is not told.
         source: address that the shop has for itself.
         payload: the record as of the delivery, not as of the change; of a deleted one only its id.
     """
@@ -75,12 +84,12 @@ def read_delivery(headers: Mapping[str, str], body: bytes, secrets: Sequence[str
     """
     named = {name.lower(): value for name, value in headers.items()}
     if len(body) > MAX_BODY:
-        raise DeliveryRefused(f"a delivery of {len(body)} bytes is too large")
+        raise DeliveryTooLarge(f"a delivery of {len(body)} bytes is too large")
     given = named.get("x-wc-webhook-signature")
     if given is None:
         return _ping(named, body)
     if not signature_is_good(body, given, secrets):
-        raise DeliveryRefused("the signature is wrong; was the secret of the webhook changed?")
+        raise NotSigned("the signature is wrong; was the secret of the webhook changed?")
     topic, record = named.get("x-wc-webhook-topic", ""), _record(body)
     resource, dot, event = topic.partition(".")
     if not (dot and resource and event):
@@ -112,7 +121,7 @@ def signature_is_good(body: bytes, signature: str, secrets: Sequence[str]) -> bo
 
 def _ping(headers: Mapping[str, str], body: bytes) -> Ping:
     if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM or len(body) > 200:
-        raise DeliveryRefused("a delivery without a signature")
+        raise NotSigned("a delivery without a signature")
     found = parse_qs(body.decode("utf-8", "replace")).get("webhook_id", [])
     if len(found) != 1 or not _number(found[0]):
         raise DeliveryRefused("a form that is no ping")

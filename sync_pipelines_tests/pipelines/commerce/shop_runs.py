@@ -20,8 +20,15 @@ from sync_pipelines.sandbox.woocommerce import DEMO_KEY, WooCommerceStandIn
 
 NAME = "nordwind"
 ORGANIZATION = "org-1"
-SECRETS = {"SHOP_KEY": DEMO_KEY.consumer_key, "SHOP_SECRET": DEMO_KEY.consumer_secret, "ODOO_KEY": SYNC_KEY}
-"""The keys of the stand-ins as environment variables."""
+HOOK_SECRET = "example-secret-of-a-webhook"
+SECRETS = {
+    "SHOP_KEY": DEMO_KEY.consumer_key,
+    "SHOP_SECRET": DEMO_KEY.consumer_secret,
+    "ODOO_KEY": SYNC_KEY,
+    "HOOK_SECRET": HOOK_SECRET,
+    "OTHER_HOOK_SECRET": "example-secret-of-another-shop",
+}
+"""The keys of the stand-ins and of their webhooks as environment variables."""
 
 
 def row_of(shop_url: str, odoo_url: str, **changes: Any) -> dict[str, Any]:
@@ -34,6 +41,7 @@ def row_of(shop_url: str, odoo_url: str, **changes: Any) -> dict[str, Any]:
             "consumer_key": "env:SHOP_KEY",
             "consumer_secret": "env:SHOP_SECRET",
             "weight_unit": "lbs",
+            "webhook_secrets": ["env:HOOK_SECRET"],
         },
         "odoo": {"url": odoo_url, "key": "env:ODOO_KEY", "weight_unit": "lbs"},
         "max_retries": 0,
