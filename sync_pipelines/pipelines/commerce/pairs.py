@@ -151,10 +151,11 @@ async def _payments(opened: OpenShop, engine: Engine) -> EntityPair:
     connection, settings = opened.connection, order_settings(opened.connection)
     linked = await in_thread(linked_of, engine, connection)
     never = {"not_creatable": payments.not_creatable, "retires": False}
+    left = WooPayments(opened.woocommerce, settings)
     pair = _pair(
         connection,
         EntityType.PAYMENTS,
-        WooPayments(opened.woocommerce, settings),
+        left,
         OdooPayments(opened.odoo, settings),
         natural_key=_no_other_key,
         woocommerce=never,
@@ -163,8 +164,8 @@ async def _payments(opened: OpenShop, engine: Engine) -> EntityPair:
         blocked_in_odoo=payments.blocked,
     )
     # A payment moves its order in the shop. In Odoo it may move the invoice alone, which the full sync finds.
-    shop, erp = WooOrders(opened.woocommerce, settings, linked), OdooOrders(opened.odoo, settings, linked)
-    return EntityPair(pair, {Side.LEFT: by_keys(shop.touched), Side.RIGHT: by_keys(erp.touched)})
+    erp = OdooOrders(opened.odoo, settings, linked)
+    return EntityPair(pair, {Side.LEFT: by_keys(left.touched), Side.RIGHT: by_keys(erp.touched)})
 
 
 _BUILDERS = {

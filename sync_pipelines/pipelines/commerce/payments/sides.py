@@ -8,6 +8,7 @@ from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.pipelines.commerce.orders.settings import OrderSettings
+from sync_pipelines.pipelines.commerce.orders.shop_orders import ShopOrders
 from sync_pipelines.pipelines.commerce.payments.mapping import (
     BY_ACCOUNTING,
     Invoice,
@@ -19,7 +20,7 @@ from sync_pipelines.systems import odoo, woocommerce
 from sync_pipelines.systems.odoo import ORDERS, Entity, OdooClient, OdooError, Reason, SaleOrder
 from sync_pipelines.systems.odoo.listing import raise_malformed
 from sync_pipelines.systems.odoo.values import Row, record_id, text
-from sync_pipelines.systems.woocommerce import MalformedRecord, Order, WooCommerceClient
+from sync_pipelines.systems.woocommerce import WooCommerceClient
 
 _LOOKED_UP = 100
 
@@ -48,43 +49,13 @@ class _ReadOnly:
         """Do nothing: what was paid was paid."""
 
 
-class WooPayments(_ReadOnly):
+class WooPayments(_ReadOnly, ShopOrders):
     """Reads what a shop was paid for its orders."""
 
     _peer = woocommerce.PEER
 
     def __init__(self, client: WooCommerceClient, settings: OrderSettings) -> None:
-        self._client = client
-        self._settings = settings
-
-    async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
-        """Yield the payments of all orders."""
-        sweep.identity = f"store {self._settings.store}"
-        async for page in self._client.orders.pages(sweep):
-            yield self._records(page.rows, sweep)
-
-    async def look(self, natural_keys: Sequence[str], sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
-        """Yield the payments of single orders."""
-        sweep.identity = f"store {self._settings.store}"
-        ids = [number for key in natural_keys if (number := self._settings.order_id_of(key)) is not None]
-        found = await self._client.orders.some(ids) if ids else {}
-        sweep.seen += len(found)
-        sweep.gaps += [f"{row.place}: {row.message}" for row in found.values() if isinstance(row, MalformedRecord)]
-        yield self._records((row for row in found.values() if isinstance(row, Order)), sweep)
-
-    async def find(self, natural_key: str) -> Sequence[Record]:
-        """Return the payment of an order."""
-        number = self._settings.order_id_of(natural_key)
-        record = None if number is None else await self.read(str(number))
-        return [] if record is None else [record]
-
-    async def read(self, right_key: str) -> Record | None:
-        """Return the payment of an order; ``None`` when the order is gone."""
-        order = await self._client.orders.get(int(right_key))
-        return None if order is None else payment_of_woo(order, self._settings)
-
-    def _records(self, orders: Iterable[Order], sweep: Sweep) -> list[Record]:
-        return _kept((payment_of_woo(order, self._settings) for order in orders), sweep)
+        super().__init__(client, settings, lambda order: payment_of_woo(order, settings))
 
 
 class OdooPayments(_ReadOnly):
