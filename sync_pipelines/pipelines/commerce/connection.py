@@ -196,7 +196,8 @@ class ShopConnection(NamedConnection):
         interval: seconds between incremental syncs; 0 for none.
         full_at: time of the day, UTC, when everything is read anew; empty for never.
         max_retries: retries before a record is dead-lettered.
-        in_flight: records written to a system at the same time.
+        in_flight: requests to a system at the same time while records are written.
+        batch: products of the shop that are looked at or written in one request.
     """
 
     enabled: bool = True
@@ -219,6 +220,7 @@ class ShopConnection(NamedConnection):
     retry_cap_seconds: float = Field(default=3600, gt=0)
     guard: Guard = Guard()
     in_flight: Whole = Field(default=4, ge=1, le=8)
+    batch: Whole = Field(default=50, ge=1, le=100)
 
     @field_validator("entities")
     @classmethod
@@ -284,6 +286,11 @@ class ShopConnection(NamedConnection):
                 for system, peer in (("woocommerce", one.woocommerce), ("odoo", one.odoo))
             )
         )
+
+    @property
+    def products_at_once(self) -> int:
+        """Products of the shop that are worked on at the same time: one batch is written while others are looked at."""
+        return self.in_flight if self.batch == 1 else 3 * self.batch
 
     @property
     def retry(self) -> RetryPolicy:

@@ -76,6 +76,7 @@ async def open_shop(
             throttle=throttle or _gate(engine, shop.limits, shop.url),
             redactor=redactor,
             timeout=_timeout(shop.timeout_seconds),
+            max_in_flight=connection.in_flight,
             read_delay=read_delay,
         ) as transport,
         OdooSession(

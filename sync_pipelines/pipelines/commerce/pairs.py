@@ -86,7 +86,8 @@ async def _products(opened: OpenShop, engine: Engine) -> EntityPair:
         odoo_weight_unit=connection.odoo.weight_unit,
         kept_out=connection.orders.codes,
     )
-    left, right = WooCommerceProducts(opened.woocommerce, settings), OdooProducts(opened.odoo, settings)
+    left = WooCommerceProducts(opened.woocommerce, settings, batch=connection.batch)
+    right = OdooProducts(opened.odoo, settings)
     shared = {
         "not_creatable": products.not_creatable,
         "retired": _is_inactive,
@@ -101,7 +102,7 @@ async def _products(opened: OpenShop, engine: Engine) -> EntityPair:
         right,
         natural_key=_product_key,
         alike=products.alike,
-        woocommerce=shared,
+        woocommerce={**shared, "in_flight": connection.products_at_once},
         odoo=shared,
         blocked_in_odoo=products.blocked_in_odoo,
     )
@@ -113,7 +114,7 @@ async def _inventory(opened: OpenShop, engine: Engine) -> EntityPair:
     location = await location_of(opened.odoo, connection.stock.location_id)
     settings = inventory.StockSettings(location, connection.stock.quantity)
     linked = await in_thread(linked_of, engine, connection)
-    left = WooInventory(opened.woocommerce, connection.name)
+    left = WooInventory(opened.woocommerce, connection.name, batch=connection.batch)
     never = {"not_creatable": inventory.not_creatable, "retires": False}
     pair = _pair(
         connection,
@@ -121,7 +122,7 @@ async def _inventory(opened: OpenShop, engine: Engine) -> EntityPair:
         left,
         OdooInventory(opened.odoo, settings, linked),
         natural_key=_no_other_key,
-        woocommerce=never,
+        woocommerce={**never, "in_flight": connection.products_at_once},
         odoo=never,
         blocked_in_odoo=inventory.blocked_in_odoo,
     )

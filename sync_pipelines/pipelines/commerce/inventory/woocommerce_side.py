@@ -10,6 +10,7 @@ from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.pipelines.commerce.inventory.mapping import not_creatable, stock_of_woo, woo_values
 from sync_pipelines.pipelines.commerce.linked import code_key
+from sync_pipelines.pipelines.commerce.shop_products import ShopProducts
 from sync_pipelines.systems.woocommerce import (
     PEER,
     Article,
@@ -27,11 +28,16 @@ _LOOKED_UP = 50
 
 
 class WooInventory:
-    """Reads and sets the stock of a shop's products and variations."""
+    """Reads and sets the stock of a shop's products and variations.
 
-    def __init__(self, client: WooCommerceClient, shop: str) -> None:
+    Arguments:
+        batch: products that are looked at or written in one request; 1 for each by itself.
+    """
+
+    def __init__(self, client: WooCommerceClient, shop: str, *, batch: int = 1) -> None:
         self._client = client
         self._shop = shop
+        self._single = ShopProducts(client, batch)
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield the stock of all products and variations."""
@@ -68,7 +74,7 @@ class WooInventory:
         if variation:
             article = await self._client.variations(int(product)).get(int(variation))
         else:
-            article = await self._client.products.get(int(product))
+            article = await self._single.get(int(product))
         if article is None or article.status == "trash":
             return None
         return stock_of_woo(article) or Record(right_key, "", {}, invalid="it has no SKU any more")
@@ -85,7 +91,7 @@ class WooInventory:
         if variation:
             await self._client.variations(int(product)).update(int(variation), woo_values(content))
         else:
-            await self._client.products.update(int(product), woo_values(content))
+            await self._single.update(int(product), woo_values(content))
 
     async def retire(self, current: Record) -> None:
         """Do nothing: a product whose stock is not compared any more keeps its last one."""

@@ -18,6 +18,7 @@ from sync_pipelines.pipelines.commerce.products.mapping import (
     records_of_shop_family,
 )
 from sync_pipelines.pipelines.commerce.products.writing import shop_values
+from sync_pipelines.pipelines.commerce.shop_products import ShopProducts
 from sync_pipelines.systems.woocommerce import (
     PEER,
     Product,
@@ -36,11 +37,15 @@ class WooCommerceProducts:
     """Reads and writes the products of a shop. Keys are ``12`` for a product and ``12/34`` for a variation of it.
 
     What is in the trash is there, and not active: it keeps its SKU, and comes back by a new status.
+
+    Arguments:
+        batch: products that are looked at or written in one request; 1 for each by itself.
     """
 
-    def __init__(self, client: WooCommerceClient, settings: ProductSettings) -> None:
+    def __init__(self, client: WooCommerceClient, settings: ProductSettings, *, batch: int = 1) -> None:
         self._client = client
         self._settings = settings
+        self._single = ShopProducts(client, batch)
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield all products and variations, those in the trash included."""
@@ -97,8 +102,7 @@ class WooCommerceProducts:
 
     async def read(self, right_key: str) -> Record | None:
         """Return one product or variation."""
-        product_id = int(right_key.partition("/")[0])
-        product = await self._client.products.get(product_id)
+        product = await self._single.get(int(right_key.partition("/")[0]))
         if product is None:
             return None
         if product.type != Kind.VARIABLE:
@@ -164,7 +168,7 @@ class WooCommerceProducts:
         if variation_id:
             await self._client.variations(int(product_id)).update(int(variation_id), values)
         else:
-            await self._client.products.update(int(product_id), values)
+            await self._single.update(int(product_id), values)
 
     async def _create_variation(self, content: Content, values: dict[str, object]) -> str:
         holders = [one for one in await self._holders(content["family"] or "") if one.type == Kind.VARIATION]
