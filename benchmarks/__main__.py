@@ -46,6 +46,7 @@ BENCHMARKS = {
     "memory": Benchmark("bench_memory", ("--records", "1000")),
     "engine": Benchmark("bench_engine", ("--records", "100")),
     "two_way": Benchmark("bench_two_way", ("--records", "1000")),
+    "commerce": Benchmark("bench_commerce", ("--records", "60")),
     "applier": Benchmark("bench_applier", None, verdicts.applier),
     "reconcile": Benchmark("bench_reconcile", ("--offerings", "20", "--runs", "1"), verdicts.reconcile),
     "deployments": Benchmark(

@@ -108,6 +108,7 @@ def _applied_metadata(progress: Progress) -> Metadata:
             f"{peer}_retired": applied.actions["retire"],
             f"{peer}_failed": applied.failed,
             f"{peer}_stale": applied.outcomes["stale"],
+            f"{peer}_seconds": round(applied.seconds, 3),
         }
     said |= {f"seconds_at_{peer}": round(seconds, 3) for peer, seconds in progress.peer_seconds.items()}
     return said | {f"requests_to_{peer}": number for peer, number in progress.peer_requests.items()}

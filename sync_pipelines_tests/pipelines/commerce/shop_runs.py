@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +16,13 @@ from sqlalchemy import Engine
 from sync_pipelines.orchestration.resources import RunOptions
 from sync_pipelines.pipelines.commerce.assets import STEP
 from sync_pipelines.pipelines.commerce.automation import range_tags
-from sync_pipelines.pipelines.commerce.connection import ShopConnection
+from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
 from sync_pipelines.pipelines.commerce.definitions import JOB, definitions_of
+from sync_pipelines.pipelines.commerce.runs import Progress, Request, carry_out
 from sync_pipelines.sandbox.odoo import SYNC_KEY, OdooStandIn
 from sync_pipelines.sandbox.woocommerce import DEMO_KEY, WooCommerceStandIn
+from sync_pipelines.store import conflicts
+from sync_pipelines.store.conflicts import Conflict
 
 NAME = "nordwind"
 ORGANIZATION = "org-1"
@@ -69,6 +75,7 @@ class ServedShop:
     engine: Engine
     instance: DagsterInstance
     changes: dict[str, Any] = field(default_factory=dict)
+    _runs: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def connection(self) -> ShopConnection:
@@ -92,6 +99,18 @@ class ServedShop:
             run_config={"ops": {STEP: {"config": options}}} if options else {},
             raise_on_error=False,
         )
+
+    def carried_out(self, *entities: EntityType, full: bool = False, applies: bool = True) -> list[Progress]:
+        """Do one run without Dagster, of some entities or of all, and return how far each of them came."""
+        connection, done = self.connection, list[Progress]()
+        request = Request(f"run-{next(self._runs)}", "ada", entities or connection.entities, applies=applies, full=full)
+        asyncio.run(carry_out(connection, self.engine, request, logging.getLogger("shop runs"), done))
+        return done
+
+    def conflicts(self, organization: str = ORGANIZATION) -> list[Conflict]:
+        """Return the open conflicts of an organization."""
+        with self.engine.begin() as store:
+            return conflicts.standing(store, organization)
 
     @property
     def writes(self) -> int:
