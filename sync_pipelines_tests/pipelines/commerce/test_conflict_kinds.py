@@ -1,7 +1,7 @@
 """Every kind of conflict: it arises in a run, is listed with its values, is settled as it can be, and stays settled.
 
-One shop goes through all of it, because a run costs more than what it finds: its records agree, are contested, are
-settled or mended, and are then left alone for two more runs.
+These are the tests of acceptance check c. One shop goes through all of it, because a run costs more than what it
+finds: its records agree, are contested, are settled or mended, and are then left alone for two more runs.
 """
 
 from __future__ import annotations
@@ -158,6 +158,8 @@ def _contest(story: Story) -> None:
     for code in ("GONE-A", "GONE-R"):
         story.reprice(code, 5.0)
         world.delete_product(story.product(code))
+    for double in odoo.find("product.product", ["default_code", "=", "DOUBLE"]):
+        odoo.write("product.product", double, list_price=6.0)
     [partner] = odoo.find("res.partner", ["email", "=", ADDRESS])
     odoo.write("res.partner", partner, email="ada at x")
     story.run()
@@ -184,7 +186,9 @@ def _mend_and_settle(story: Story) -> None:
     story.shop.shop.faults.clear()
     for product in [one.id for one in world.products.values() if str(one.values.get("name")).startswith("Holder of")]:
         world.delete_product(product)
-    odoo.write("product.product", odoo.find("product.product", ["default_code", "=", "DOUBLE"])[1], default_code=False)
+    one, other = odoo.find("product.product", ["default_code", "=", "DOUBLE"])
+    odoo.write("product.product", one, list_price=1.0)
+    odoo.write("product.product", other, default_code=False)
     [partner] = odoo.find("res.partner", ["email", "=", "ada at x"])
     odoo.write("res.partner", partner, email=ADDRESS)
     for item in story.listed:
@@ -196,12 +200,14 @@ def _mend_and_settle(story: Story) -> None:
 
 
 @pytest.mark.parametrize("item", KINDS)
-def test_each_kind_arises_in_a_run(story: Story, item: str) -> None:
+def test_check_c_each_kind_arises_in_a_run(story: Story, item: str) -> None:
     assert story.listed[item].kind is KINDS[item]
     assert story.listed[item].is_resolved is False
 
 
-def test_nothing_else_is_contested(story: Story) -> None:
+def test_check_c_a_double_key_goes_before_values_that_differ_and_nothing_else_is_contested(
+    story: Story,
+) -> None:
     assert {item: one.kind for item, one in story.listed.items()} == KINDS
 
 
@@ -269,7 +275,9 @@ def test_nothing_of_it_comes_back_in_two_more_runs_and_nothing_is_written(story:
     assert story.writes == 0
 
 
-def test_refused_credentials_stand_as_a_conflict_until_they_are_accepted_and_do_not_come_back(story: Story) -> None:
+def test_check_c_refused_credentials_stand_as_a_conflict_until_they_are_accepted(
+    story: Story,
+) -> None:
     access = story.shop.shop.world.access
     access.revoke(DEMO_KEY.consumer_key)
     with pytest.raises(PeerError):

@@ -1,4 +1,7 @@
-"""Syncs that people start, watch, pause, resume and cancel: the letters are those of the acceptance checks."""
+"""Syncs that people start, watch, pause, resume and cancel: the letters are those of the acceptance checks.
+
+Check c is in ``test_conflict_kinds.py``: every kind of conflict in a run against both systems.
+"""
 
 from __future__ import annotations
 
