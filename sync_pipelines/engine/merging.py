@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BATCH = 1000
 """Records merged in one transaction."""
+MANY = 1000
+"""New records from which on the planner is told of them."""
 TRIES = 5
 """Of a transaction that another one got in the way of."""
 
@@ -101,6 +103,8 @@ class _Merging:
 
         attached, new = self._serializable(step)
         self.merges.new += new
+        if new >= MANY:
+            self._take_statistics()
         return bool(attached or new)
 
     def merge_moved(self) -> None:
@@ -136,6 +140,12 @@ class _Merging:
         found, closed = self._serializable(step)
         self.merges.conflicts[Kind.DUPLICATE_KEY] += found
         self.merges.closed += closed
+        if self.merges.new >= MANY:
+            self._take_statistics()
+
+    def _take_statistics(self) -> None:
+        with self._runs[Side.LEFT].engine.begin() as connection:
+            merged_records.take_statistics(connection)
 
     def _merge(self, connection: Connection, keys: Sequence[str]) -> Merges:
         merged_records.plan_for(connection, everything=False)

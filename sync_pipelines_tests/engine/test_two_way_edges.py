@@ -9,6 +9,7 @@ from sync_pipelines.core.conflicts import Kind, Resolution
 from sync_pipelines.core.errors import FailureKind, SnapshotUnsealed
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.core.two_way import Rule, Side
+from sync_pipelines.engine.merging import MANY
 from sync_pipelines_tests.engine.two_way_worlds import TwoWayWorld
 from sync_pipelines_tests.engine.worlds import MemoryTarget, is_archived, lost_reply, refused
 
@@ -292,3 +293,21 @@ def test_given_a_lost_reply_to_a_write_there_is_no_conflict(world: TwoWayWorld) 
 
     assert world.conflicts() == []
     assert world.agree()
+
+
+def test_given_many_new_records_in_a_second_scope_the_planner_knows_of_them_at_once(world: TwoWayWorld) -> None:
+    """Of a scope it does not know it expects one row, and reads the whole scope for every record."""
+    for scope in ("first.things", "second.things"):
+        world.scope = scope
+        for number in range(MANY):
+            world.both(f"n{number}", price="1")
+        world.run(writes_to=())
+
+    for table in ("merged", "base"):
+        [[known]] = world.sql(
+            "SELECT CAST(CAST(most_common_vals AS text) AS integer[]) FROM pg_stats "
+            "WHERE schemaname = 'sync' AND tablename = :table AND attname = 'scope_id'",
+            table=table,
+        )
+        scopes = world.sql(f"SELECT DISTINCT scope_id FROM sync.{table}")
+        assert {row.scope_id for row in scopes} == set(known)
