@@ -118,14 +118,16 @@ def measure(records: int) -> Report:
 
 
 def _changed(report: Report, bench: Bench, number: int) -> None:
-    _post(bench.shop, "shop/latency", seconds=REQUEST_SECONDS, per_item=ITEM_SECONDS)
+    with httpx.Client() as staff:
+        _post(staff, bench.shop, "shop/latency", seconds=REQUEST_SECONDS, per_item=ITEM_SECONDS)
     size = bench.connection.batch
     products, bare = asyncio.run(_bare(bench.shop.url, number, size))
     # What was written is what was there, and the next sync finds so.
     assert _writes(bench.synchronized(EntityType.PRODUCTS)) == 0
-    for product in products:
-        price = (product.regular_price or Decimal(0)) + Decimal("0.25")
-        _post(bench.odoo, "odoo/write", model="product.template", id=product.id, values={"list_price": float(price)})
+    with httpx.Client() as staff:
+        for product in products:
+            values = {"list_price": float((product.regular_price or Decimal(0)) + Decimal("0.25"))}
+            _post(staff, bench.odoo, "odoo/write", model="product.template", id=product.id, values=values)
     done = bench.synchronized(EntityType.PRODUCTS)
     said = done.said[EntityType.PRODUCTS]["applied"]
     assert said["woocommerce_updated"] == number, said
@@ -155,8 +157,8 @@ async def _bare(url: str, number: int, size: int) -> tuple[list[Product], float]
         return products, time.perf_counter() - began
 
 
-def _post(peer: ServedPeer, action: str, **arguments: Any) -> None:
-    httpx.post(f"{peer.url}/_sandbox/{action}", json=arguments).raise_for_status()
+def _post(staff: httpx.Client, peer: ServedPeer, action: str, **arguments: Any) -> None:
+    staff.post(f"{peer.url}/_sandbox/{action}", json=arguments).raise_for_status()
 
 
 def _said(result: ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
