@@ -1,0 +1,1 @@
+"""Marketplaces to SQL tables: orders and products, pulled on a schedule."""
