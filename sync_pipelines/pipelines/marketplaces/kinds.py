@@ -1,0 +1,8 @@
+"""The kinds of marketplaces that can be connected. A further one is a module of its own and a line here."""
+
+from __future__ import annotations
+
+from sync_pipelines.pipelines.marketplaces.marketplace import Marketplace
+from sync_pipelines.pipelines.marketplaces.woocommerce import WOOCOMMERCE
+
+MARKETPLACES: dict[str, Marketplace] = {one.kind: one for one in (WOOCOMMERCE,)}
