@@ -10,6 +10,7 @@ from sync_pipelines.orchestration.resources import RunOptions, SyncStore
 from sync_pipelines.pipelines.commerce.definitions import definitions as commerce
 from sync_pipelines.pipelines.deployments.definitions import definitions as deployments
 from sync_pipelines.pipelines.ledger.definitions import definitions as ledger
+from sync_pipelines.pipelines.marketplaces.definitions import definitions as marketplaces
 from sync_pipelines.pipelines.offerings.definitions import definitions as offerings
 
 # httpx logs every URL with its query at INFO.
@@ -20,6 +21,7 @@ defs = Definitions.merge(
     deployments(),
     ledger(),
     commerce(),
+    marketplaces(),
     # A process a step would cost ten times the work itself on a small machine.
     Definitions(resources={"store": SyncStore(), "options": RunOptions()}, executor=in_process_executor),
 )

@@ -1,3 +1,3 @@
 """Which pipelines there are: the sections that the connections file may have."""
 
-SECTIONS = ("offerings", "deployments", "ledger", "commerce")
+SECTIONS = ("offerings", "deployments", "ledger", "commerce", "marketplaces")
