@@ -41,11 +41,12 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: 
 
     PostgreSQL's text and jsonb cannot hold NUL: it becomes the replacement character.
     """
-    lines = "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows)
+    # Encoded before anything is begun: what cannot be encoded then leaves the transaction as it was.
+    lines = "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows).encode()
     if lines:
         begin = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
         with driver(connection).cursor() as cursor, cursor.copy(begin) as copy:
-            copy.write(lines.encode())
+            copy.write(lines)
 
 
 def _field(value: Any) -> str:

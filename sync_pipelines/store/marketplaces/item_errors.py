@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from sync_pipelines.core.canonical import canonical_bytes, digest
+from sync_pipelines.core.canonical import digest
 from sync_pipelines.core.marketplaces import ItemError, ProblemKind, Stream
 from sync_pipelines.store.marketplaces.rows import json_text
 from sync_pipelines.store.marketplaces.tables import RecordTable
@@ -82,7 +82,7 @@ def _part(error: ItemError) -> str:
     # Several records whose key cannot be read are still several errors.
     if error.key or error.part or error.payload is None:
         return error.part
-    return digest(canonical_bytes(error.payload)).hex()
+    return digest(str(_payload(error)).encode()).hex()
 
 
 def _short(value: str) -> str:
@@ -93,7 +93,13 @@ def _short(value: str) -> str:
 
 
 def _payload(error: ItemError) -> str | None:
-    return None if error.payload is None else json_text(error.payload)
+    if error.payload is None:
+        return None
+    try:
+        return json_text(error.payload)
+    except (ValueError, TypeError):
+        # What made it unstorable may be a number that JSON does not have either.
+        return json_text(repr(error.payload))
 
 
 _RESOLVE = (

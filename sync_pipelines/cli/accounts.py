@@ -1,0 +1,50 @@
+"""The marketplace accounts as the command line knows them. They are pulled: nothing is written to a marketplace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sync_pipelines.core.errors import ConfigurationError
+from sync_pipelines.pipelines.registry import SECTIONS
+from sync_pipelines.settings import connections_path, load_section
+
+if TYPE_CHECKING:
+    from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
+
+MARKETPLACES = "marketplaces"
+PULLED = (
+    "marketplaces are pulled: 'sync-pipelines marketplaces sync' does it, 'sync-pipelines marketplaces status' tells "
+    "where they stand"
+)
+
+
+def accounts() -> tuple[MarketplaceConnection, ...]:
+    """Return the marketplace connections of the connections file, inactive ones too; maybe none.
+
+    Raises:
+        ConfigurationError: the file is wrong.
+    """
+    from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
+
+    return load_section(MARKETPLACES, MarketplaceConnection, known=SECTIONS)
+
+
+def chosen_accounts(wanted: Sequence[str]) -> list[MarketplaceConnection]:
+    """Return the connections that words of the command line stand for; all of them for none.
+
+    Arguments:
+        wanted: names of connections, or the same behind ``marketplaces/``.
+
+    Raises:
+        ConfigurationError: there is no such connection, or none at all.
+    """
+    configured = accounts()
+    if not configured:
+        place = connections_path() or "there is no connections file; in it"
+        raise ConfigurationError(f"{place}: there is no connection under {MARKETPLACES!r}")
+    names = [word.removeprefix(f"{MARKETPLACES}/") for word in wanted]
+    if unknown := sorted(set(names) - {one.name for one in configured}):
+        known = ", ".join(one.name for one in configured)
+        raise ConfigurationError(f"no marketplace connection is named {unknown[0]!r}; there is {known}")
+    return [one for one in configured if not names or one.name in names]
