@@ -17,6 +17,7 @@ from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.pipelines.connection_fields import Limits
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
 from sync_pipelines.pipelines.ledger.connection import LedgerConnection
+from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.registry import SECTIONS
 from sync_pipelines.settings import load_section
@@ -57,8 +58,9 @@ def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) 
     deployments = load_section("deployments", DeploymentsConnection, known=SECTIONS, environment=os.environ)
     ledgers = load_section("ledger", LedgerConnection, known=SECTIONS, environment=os.environ)
     shops = load_section("commerce", ShopConnection, known=SECTIONS, environment=os.environ)
-    names = [connection.name for connection in (*offerings, *deployments, *ledgers, *shops)]
-    assert names == ["nordlys", "lab", "decent-cloud", "nordwind"]
+    accounts = load_section("marketplaces", MarketplaceConnection, known=SECTIONS, environment=os.environ)
+    names = [connection.name for connection in (*offerings, *deployments, *ledgers, *shops, *accounts)]
+    assert names == ["nordlys", "lab", "decent-cloud", "nordwind", "nordwind-shop"]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,7 @@ def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) 
         ("Deployments", DeploymentsConnection),
         ("Ledger", LedgerConnection),
         ("Commerce", ShopConnection),
+        ("Marketplaces", MarketplaceConnection),
     ],
 )
 def test_every_field_of_a_connection_is_explained(title: str, model: type[BaseModel]) -> None:

@@ -11,6 +11,7 @@ import click
 from sqlalchemy import Engine, text
 
 from sync_pipelines.cli import output
+from sync_pipelines.cli.accounts import MARKETPLACES, accounts
 from sync_pipelines.cli.finding import Finding
 from sync_pipelines.cli.ledgers import LEDGER, ledgers
 from sync_pipelines.cli.pipelines import Configured
@@ -25,6 +26,7 @@ from sync_pipelines.store.migrations import pending
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.commerce.connection import ShopConnection
     from sync_pipelines.pipelines.ledger.connection import LedgerConnection
+    from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
 
 
 @click.command()
@@ -54,11 +56,13 @@ def _all_checks() -> Iterator[Finding]:
     configured: tuple[Configured, ...] = ()
     replicas: tuple[LedgerConnection, ...] = ()
     known_shops: tuple[ShopConnection, ...] = ()
+    pulled: tuple[MarketplaceConnection, ...] = ()
     try:
-        replicas, known_shops = ledgers(), shops()
-        configured = pairs() if replicas or known_shops else connections()
+        replicas, known_shops, pulled = ledgers(), shops(), accounts()
+        configured = pairs() if replicas or known_shops or pulled else connections()
         names = [one.full_name for one in configured]
         names += [f"{LEDGER}/{one.name}" for one in replicas] + [f"{COMMERCE}/{one.name}" for one in known_shops]
+        names += [f"{MARKETPLACES}/{one.name}" for one in pulled]
         yield Finding("settings", True, f"{connections_path()}: {', '.join(names)}")
     except SyncError as error:
         yield Finding("settings", False, str(error))
@@ -80,6 +84,8 @@ def _all_checks() -> Iterator[Finding]:
                 yield from _ledger(replica, engine)
             for shop in known_shops:
                 yield from _shop(shop, engine)
+            for account in pulled:
+                yield from _account(account, engine)
     finally:
         engine.dispose()
 
@@ -129,6 +135,12 @@ def _shop(connection: ShopConnection, engine: Engine) -> list[Finding]:
     from sync_pipelines.cli.doctor_commerce import examine_shop
 
     return asyncio.run(examine_shop(connection, engine, f"{COMMERCE}/{connection.name}"))
+
+
+def _account(connection: MarketplaceConnection, engine: Engine) -> list[Finding]:
+    from sync_pipelines.cli.doctor_marketplaces import examine_account
+
+    return asyncio.run(examine_account(connection, engine, f"{MARKETPLACES}/{connection.name}"))
 
 
 async def _connection(one: Configured, name: str, engine: Engine) -> list[Finding]:

@@ -50,10 +50,10 @@ def status(wanted: tuple[str, ...], as_json: bool) -> None:
         output.print_json({"connections": documents, "last_cycle": None if cycle is None else dict(cycle.result)})
         return
     columns = ["connection", "marketplace", "status", "sync", "last synced", "last error"]
+    said = [one.sync_status if one.active else "inactive" for one in states]
     rows = [
-        (one.name, one.marketplace, one.status, one.sync_status if one.active else "inactive")
-        + (one.last_synced_at, one.last_error)
-        for one in states
+        (one.name, one.marketplace, one.status, sync_status, one.last_synced_at, one.last_error)
+        for one, sync_status in zip(states, said, strict=True)
     ]
     output.show(output.table("Connections", columns, rows))
     columns = ["connection", "stream", "records", "read up to", "read at", "item errors", "waits"]
@@ -89,16 +89,16 @@ def sync(wanted: tuple[str, ...], streams: tuple[str, ...], anew: bool, verbose:
         cycle = connections.last_cycle(connection)
     result = dict(cycle.result) if cycle is not None and cycle.run_id == ended.run_id else None
     if as_json:
-        output.print_json({"run_id": ended.run_id, "problem": ended.problem, "result": result})
+        output.print_json({"run_id": ended.run_id, "problem": ended.reason, "result": result})
     elif result is not None:
         errors = result.pop("errors")
         output.show(output.facts(result))
         if errors:
             columns = ["connection", "marketplace", "error"]
             output.show(output.table("Errors", columns, [tuple(error.values()) for error in errors]))
-    if ended.problem:
-        output.note(ended.problem)
-    if ended.problem or result is None or result["failedConnections"]:
+    if ended.reason:
+        output.note(ended.reason)
+    if ended.reason or result is None or result["failedConnections"]:
         click.get_current_context().exit(1)
 
 

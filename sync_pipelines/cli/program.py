@@ -31,6 +31,7 @@ _COMMANDS = {
     "deployments": "deployment_backups",
     "ledger": "ledger",
     "commerce": "commerce",
+    "marketplaces": "marketplaces",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy import Engine
 
+from sync_pipelines.cli.accounts import MARKETPLACES, PULLED, accounts
 from sync_pipelines.cli.ledgers import LEDGER, REPLICATED, ledgers
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.cli.shops import BOTH_WAYS, COMMERCE, shops
@@ -67,7 +68,11 @@ def connections() -> tuple[Configured, ...]:
     if path is None:
         raise ConfigurationError(NO_CONNECTIONS_FILE)
     told = f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}"
-    others = [*([REPLICATED] if ledgers() else []), *([BOTH_WAYS] if shops() else [])]
+    others = [
+        *([REPLICATED] if ledgers() else []),
+        *([BOTH_WAYS] if shops() else []),
+        *([PULLED] if accounts() else []),
+    ]
     raise ConfigurationError("; ".join([told, *others]))
 
 
@@ -116,6 +121,8 @@ def _unknown(configured: Sequence[Configured], wanted: str) -> NoReturn:
         raise ConfigurationError(f"{wanted!r}: {REPLICATED}")
     if wanted == COMMERCE or wanted.removeprefix(f"{COMMERCE}/") in {one.name for one in shops()}:
         raise ConfigurationError(f"{wanted!r}: {BOTH_WAYS}")
+    if wanted == MARKETPLACES or wanted.removeprefix(f"{MARKETPLACES}/") in {one.name for one in accounts()}:
+        raise ConfigurationError(f"{wanted!r}: {PULLED}")
     names = ", ".join(c.full_name if c.alias is None else f"{c.full_name} ({c.alias})" for c in configured)
     raise ConfigurationError(f"no connection is named {wanted!r} or stands for it; there are {names}")
 
