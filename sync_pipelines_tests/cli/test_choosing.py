@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from sync_pipelines.cli.accounts import MARKETPLACES
 from sync_pipelines.cli.ledgers import LEDGER
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.cli.reconcile import split
@@ -40,7 +41,7 @@ INSTANCE = "3ceaaf30-8142-48ea-91d9-3080f9b439fc"
 
 def test_the_table_has_every_section_of_the_connections_file() -> None:
     # A ledger has no pair, and a shop one of two ways: their commands are their own.
-    assert (*PIPELINES, LEDGER, COMMERCE) == SECTIONS
+    assert (*PIPELINES, LEDGER, COMMERCE, MARKETPLACES) == SECTIONS
 
 
 @pytest.mark.parametrize(
