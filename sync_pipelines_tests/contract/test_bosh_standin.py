@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from sync_pipelines.sandbox.bosh import DirectorStandIn, DirectorWorld, UaaStandIn, UaaWorld
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines_tests.contract.bosh_recordings import (
     BEGAN_AT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.odoo import OdooStandIn, fresh_world
 from sync_pipelines_tests.contract.odoo_replay import FOLDER, Replay, began_at, steps
 

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.woocommerce import DEMO_KEY, ApiKey, ShopWorld
 
 RECORDINGS = Path(__file__).parent / "recordings" / "woocommerce"

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from sync_pipelines.sandbox.administration import Action, Administered
 from sync_pipelines.sandbox.bosh.world import DirectorWorld
 
 ADMIN_PATH = "/_sandbox/director"
 
-Action = Callable[[Mapping[str, Any]], object]
+
+def administered(app: ASGIApp, world: DirectorWorld) -> ASGIApp:
+    """Serve the routes of one world in front of the application."""
+    return Administered(app, ADMIN_PATH, _actions(world), lambda: _described(world), guard=world.guard)
 
 
-class Administered:
-    """ASGI middleware that serves the routes of one world, and hands everything else to the application."""
-
-    def __init__(self, app: ASGIApp, world: DirectorWorld) -> None:
-        self._app = app
-        self._world = world
-        self._actions = _actions(world)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{ADMIN_PATH}/"):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        response = self._describe() if request.method == "GET" else self._act(request, await request.body())
-        await response(scope, receive, send)
-
-    def _describe(self) -> Response:
-        with self._world.guard:
-            told = {
-                "uuid": self._world.uuid,
-                "deployments": sorted(self._world.deployments),
-                "locked": sorted(self._world.locks),
-                "events": len(self._world.events),
-                "actions": sorted(self._actions),
-            }
-        return JSONResponse(told)
-
-    def _act(self, request: Request, body: bytes) -> Response:
-        action = self._actions.get(request.url.path.removeprefix(f"{ADMIN_PATH}/"))
-        if request.method != "POST" or action is None:
-            return JSONResponse({"error": f"POST to one of {', '.join(sorted(self._actions))}"}, 404)
-        try:
-            arguments = json.loads(body or b"{}")
-            with self._world.guard:
-                return JSONResponse({"result": action(arguments)})
-        except KeyError as missing:
-            return JSONResponse({"error": f"missing argument or unknown deployment: {missing.args[0]}"}, 404)
-        except (ValueError, TypeError) as problem:
-            return JSONResponse({"error": f"the body must be a JSON object of the arguments: {problem}"}, 400)
+def _described(world: DirectorWorld) -> Mapping[str, Any]:
+    with world.guard:
+        return {
+            "uuid": world.uuid,
+            "deployments": sorted(world.deployments),
+            "locked": sorted(world.locks),
+            "events": len(world.events),
+        }
 
 
 def _actions(world: DirectorWorld) -> dict[str, Action]:

@@ -11,10 +11,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import yaml
 
-from sync_pipelines.sandbox.bosh.clock import Clock
 from sync_pipelines.sandbox.bosh.model import READ, Versions, Vm
 from sync_pipelines.sandbox.bosh.uaa_world import UaaWorld
 from sync_pipelines.sandbox.bosh.world import DirectorWorld
+from sync_pipelines.sandbox.clock import Clock
 
 DEMO_USER = "demo-reader"
 DEMO_PASSWORD = "demo-reader-password"

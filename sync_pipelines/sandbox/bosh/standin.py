@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from sync_pipelines.sandbox.bosh.admin import Administered
+from sync_pipelines.sandbox.bosh.admin import administered
 from sync_pipelines.sandbox.bosh.application import director_application
 from sync_pipelines.sandbox.bosh.seeds import demo_world, many
 from sync_pipelines.sandbox.bosh.uaa import uaa_application
@@ -62,7 +62,7 @@ class DirectorStandIn:
         self.world = world or DirectorWorld(uaa=uaa.world if uaa else None)
         self.uaa = uaa or (UaaStandIn(self.world.uaa) if self.world.uaa else None)
         self.faults = FaultInjector(director_application(self.world), _SHAPE)
-        self.app: ASGIApp = Administered(RequestLog(self.faults, self.world.requests), self.world)
+        self.app: ASGIApp = administered(RequestLog(self.faults, self.world.requests), self.world)
 
     @classmethod
     def demo(cls, *, uaa: UaaWorld | None = None) -> DirectorStandIn:

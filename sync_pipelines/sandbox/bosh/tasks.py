@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from sync_pipelines.sandbox.bosh.clock import Clock
 from sync_pipelines.sandbox.bosh.model import Task
+from sync_pipelines.sandbox.clock import Clock
 
 CANCELLABLE = ("queued", "processing")
 QUIET_TYPES = frozenset({"vms", "cck_scan"})

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sync_pipelines.sandbox.bosh.clock import Clock
 from sync_pipelines.sandbox.bosh.model import READ, User
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.request_log import LoggedRequest
 
 CLI_CLIENT = "bosh_cli"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sync_pipelines.sandbox.bosh.clock import Clock
 from sync_pipelines.sandbox.bosh.events import EventLog
 from sync_pipelines.sandbox.bosh.model import ADMIN, Deployment, Lock, Task, User
 from sync_pipelines.sandbox.bosh.tasks import TaskBoard
 from sync_pipelines.sandbox.bosh.uaa_world import UaaWorld
 from sync_pipelines.sandbox.bosh.work import DirectorWork
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.request_log import LoggedRequest
 
 _LOCK_SECONDS = 3600

@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from sync_pipelines.sandbox.administration import Action, Administered
 from sync_pipelines.sandbox.internet_computer.faults import reject
 from sync_pipelines.sandbox.internet_computer.ledger_canister import LedgerCanister
+from sync_pipelines.sandbox.internet_computer.ledger_world import LedgerWorld
 from sync_pipelines.sandbox.internet_computer.replica import Replica
 
 ADMIN_PATH = "/_sandbox/ledger"
 
-Action = Callable[[Mapping[str, Any]], object]
+
+def administered(app: ASGIApp, replica: Replica, canister: LedgerCanister) -> ASGIApp:
+    """Serve the routes of one ledger in front of the application; every action answers with what it led to."""
+    world = canister.world
+    return Administered(
+        app,
+        ADMIN_PATH,
+        _actions(replica, canister),
+        lambda: _described(world),
+        guard=world.guard,
+        answer=lambda _: _described(world),
+    )
 
 
-class Administered:
-    """ASGI middleware that serves the routes of one ledger, and hands everything else to the application."""
-
-    def __init__(self, app: ASGIApp, replica: Replica, canister: LedgerCanister) -> None:
-        self._app = app
-        self._world = canister.world
-        self._actions = _actions(replica, canister)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{ADMIN_PATH}/"):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        response = self._describe() if request.method == "GET" else self._act(request, await request.body())
-        await response(scope, receive, send)
-
-    def _describe(self) -> Response:
-        with self._world.guard:
-            tip = self._world.chain.tip()
-            told = {
-                "canister_id": self._world.canister_id,
-                "data_start": self._world.chain.data_start,
-                "blocks": tip.blocks,
-                "end": tip.end,
-                "latest_hash": tip.hash.hex(),
-                "latest_ns": tip.timestamp_ns,
-                "entries": sum(block.entries for block in self._world.chain.blocks),
-                "pending": len(self._world.pending),
-                "actions": sorted(self._actions),
-            }
-        return JSONResponse(told)
-
-    def _act(self, request: Request, body: bytes) -> Response:
-        action = self._actions.get(request.url.path.removeprefix(f"{ADMIN_PATH}/"))
-        if request.method != "POST" or action is None:
-            return JSONResponse({"error": f"POST to one of {', '.join(sorted(self._actions))}"}, 404)
-        try:
-            arguments = json.loads(body or b"{}")
-            with self._world.guard:
-                action(arguments)
-        except KeyError as missing:
-            return JSONResponse({"error": f"missing argument: {missing.args[0]}"}, 404)
-        except (ValueError, TypeError) as problem:
-            return JSONResponse({"error": f"the body must be a JSON object of the arguments: {problem}"}, 400)
-        return self._describe()
+def _described(world: LedgerWorld) -> Mapping[str, Any]:
+    with world.guard:
+        tip = world.chain.tip()
+        return {
+            "canister_id": world.canister_id,
+            "data_start": world.chain.data_start,
+            "blocks": tip.blocks,
+            "end": tip.end,
+            "latest_hash": tip.hash.hex(),
+            "latest_ns": tip.timestamp_ns,
+            "entries": sum(block.entries for block in world.chain.blocks),
+            "pending": len(world.pending),
+        }
 
 
 def _actions(replica: Replica, canister: LedgerCanister) -> dict[str, Action]:

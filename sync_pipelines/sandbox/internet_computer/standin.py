@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.hosted import KeyInPath
-from sync_pipelines.sandbox.internet_computer.admin import Administered
+from sync_pipelines.sandbox.internet_computer.admin import administered
 from sync_pipelines.sandbox.internet_computer.application import replica_application
 from sync_pipelines.sandbox.internet_computer.ledger_canister import CHUNK, LedgerCanister
 from sync_pipelines.sandbox.internet_computer.ledger_world import LedgerWorld
@@ -50,7 +50,7 @@ class InternetComputerStandIn:
         self.archive: ArchiveCanister | None = None
         self.faults = FaultInjector(replica_application(self.replica))
         hosted = KeyInPath(RequestLog(self.faults, self.replica.requests), key)
-        self.app: ASGIApp = Administered(hosted, self.replica, self.canister)
+        self.app: ASGIApp = administered(hosted, self.replica, self.canister)
 
     def with_token(self, ledger: TokenLedger, *, archived: int = 0, page: int = 100) -> InternetComputerStandIn:
         """Host a plain token as well.

@@ -2,60 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from sync_pipelines.sandbox.administration import Action, Administered
 from sync_pipelines.sandbox.odoo.errors import OdooError
 from sync_pipelines.sandbox.odoo.slow import Held, SlowWrite
 from sync_pipelines.sandbox.odoo.world import OdooWorld
 
 ADMIN_PATH = "/_sandbox/odoo"
 
-Action = Callable[[Mapping[str, Any]], object]
+
+def administered(app: ASGIApp, world: OdooWorld) -> ASGIApp:
+    """Serve the routes of one database in front of the application."""
+    routes = _Routes(world)
+    return Administered(app, ADMIN_PATH, routes.actions(), routes.describe, refusals={OdooError: 409})
 
 
-class Administered:
-    """ASGI middleware that serves the routes of one world, and hands everything else to the application."""
+class _Routes:
+    """What may be done to one database, with what was begun and is not ended yet."""
 
-    def __init__(self, app: ASGIApp, world: OdooWorld) -> None:
-        self._app = app
+    def __init__(self, world: OdooWorld) -> None:
         self._world = world
         self._slow: dict[str, SlowWrite] = {}
         self._held: dict[str, Held] = {}
-        self._actions = self._known()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{ADMIN_PATH}/"):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        response = self._describe() if request.method == "GET" else self._act(request, await request.body())
-        await response(scope, receive, send)
-
-    def _describe(self) -> Response:
+    def describe(self) -> Mapping[str, Any]:
+        """Return how many records each model has, and the transactions that are open."""
         with self._world.guard:
             records = {name: len(model.table.rows) for name, model in sorted(self._world.models.items())}
-        return JSONResponse({"records": records, "slow": sorted(self._slow), "actions": sorted(self._actions)})
+        return {"records": records, "slow": sorted(self._slow)}
 
-    def _act(self, request: Request, body: bytes) -> Response:
-        action = self._actions.get(request.url.path.removeprefix(f"{ADMIN_PATH}/"))
-        if request.method != "POST" or action is None:
-            return JSONResponse({"error": f"POST to one of {', '.join(sorted(self._actions))}"}, 404)
-        try:
-            return JSONResponse({"result": action(json.loads(body or b"{}"))})
-        except OdooError as refusal:
-            return JSONResponse({"error": f"{refusal.name}: {refusal.message}"}, 409)
-        except KeyError as missing:
-            return JSONResponse({"error": f"missing argument or unknown name: {missing.args[0]}"}, 404)
-        except (ValueError, TypeError) as problem:
-            return JSONResponse({"error": f"the body must be a JSON object of the arguments: {problem}"}, 400)
-
-    def _known(self) -> dict[str, Action]:
+    def actions(self) -> Mapping[str, Action]:
+        """Return the actions by name."""
         world = self._world
         return {
             "create": lambda a: world.create(a["model"], **a["values"]),

@@ -30,6 +30,9 @@ class OdooError(Exception):
         self.name = name
         self.message = message
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
     @property
     def status(self) -> int:
         """HTTP status of JSON-2; what has no place in the table is a 500, be it a client's mistake or a bad moment."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.odoo import dates, deliveries
 from sync_pipelines.sandbox.odoo.partners import complete_name, normalized_email
 from sync_pipelines.sandbox.odoo.wording import COUNTRIES

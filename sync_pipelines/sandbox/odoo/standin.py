@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from starlette.types import ASGIApp
 
 from sync_pipelines.sandbox.faults import FaultInjector
-from sync_pipelines.sandbox.odoo.admin import Administered
+from sync_pipelines.sandbox.odoo.admin import administered
 from sync_pipelines.sandbox.odoo.application import odoo_application
 from sync_pipelines.sandbox.odoo.seeds import demo_world, fresh_world, many
 from sync_pipelines.sandbox.odoo.world import OdooWorld
@@ -32,7 +32,7 @@ class OdooStandIn:
     def __init__(self, world: OdooWorld | None = None) -> None:
         self.world = world or fresh_world()
         self.faults = FaultInjector(odoo_application(self.world), _SHAPE)
-        self.app: ASGIApp = Administered(RequestLog(self.faults, self.world.requests), self.world)
+        self.app: ASGIApp = administered(RequestLog(self.faults, self.world.requests), self.world)
 
     @classmethod
     def demo(cls) -> OdooStandIn:

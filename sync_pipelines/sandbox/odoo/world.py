@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.odoo import dates
 from sync_pipelines.sandbox.odoo.access import ApiKey, User
 from sync_pipelines.sandbox.odoo.calling import OPEN, READS

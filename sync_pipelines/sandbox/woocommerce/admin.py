@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from sync_pipelines.sandbox.administration import Action, Administered
 from sync_pipelines.sandbox.woocommerce.errors import ApiError
 from sync_pipelines.sandbox.woocommerce.world import ShopWorld
 
 ADMIN_PATH = "/_sandbox/shop"
 
-Action = Callable[[Mapping[str, Any]], object]
 
-
-class Administered:
-    """ASGI middleware that serves the routes of one shop, and hands everything else to the application.
-
-    GET tells what the shop holds and what may be done; POST to ``/_sandbox/shop/<action>`` does it, with the arguments
-    as a JSON object.
-    """
-
-    def __init__(self, app: ASGIApp, world: ShopWorld) -> None:
-        self._app = app
-        self._world = world
-        self._actions = _actions(world)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{ADMIN_PATH}/"):
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        if request.method == "GET":
-            response: Response = JSONResponse({**self._world.describe(), "actions": sorted(self._actions)})
-        else:
-            # Deliveries wait for their receivers, which may ask this very shop.
-            response = await asyncio.to_thread(self._act, request, await request.body())
-        await response(scope, receive, send)
-
-    def _act(self, request: Request, body: bytes) -> Response:
-        action = self._actions.get(request.url.path.removeprefix(f"{ADMIN_PATH}/"))
-        if request.method != "POST" or action is None:
-            return JSONResponse({"error": f"POST to one of {', '.join(sorted(self._actions))}"}, 404)
-        try:
-            result = action(json.loads(body or b"{}"))
-        except ApiError as refusal:
-            return JSONResponse({"error": str(refusal)}, 400)
-        except KeyError as missing:
-            return JSONResponse({"error": f"missing argument or unknown number: {missing.args[0]}"}, 404)
-        except (ValueError, TypeError) as problem:
-            return JSONResponse({"error": f"the body must be a JSON object of the arguments: {problem}"}, 400)
-        return JSONResponse({"result": getattr(result, "id", result)})
+def administered(app: ASGIApp, world: ShopWorld) -> ASGIApp:
+    """Serve the routes of one shop in front of the application."""
+    return Administered(
+        app,
+        ADMIN_PATH,
+        _actions(world),
+        world.describe,
+        answer=lambda result: {"result": getattr(result, "id", result)},
+        refusals={ApiError: 400},
+    )
 
 
 def _actions(world: ShopWorld) -> dict[str, Action]:

@@ -12,7 +12,7 @@ from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import RequestLog
 from sync_pipelines.sandbox.rewriting import JsonArray
 from sync_pipelines.sandbox.server import serve
-from sync_pipelines.sandbox.woocommerce.admin import Administered
+from sync_pipelines.sandbox.woocommerce.admin import administered
 from sync_pipelines.sandbox.woocommerce.application import shop_application
 from sync_pipelines.sandbox.woocommerce.seeds import seed_bulk, seed_demo
 from sync_pipelines.sandbox.woocommerce.world import ShopWorld
@@ -30,7 +30,7 @@ class WooCommerceStandIn:
     def __init__(self, world: ShopWorld | None = None) -> None:
         self.world = world or ShopWorld()
         self.faults = FaultInjector(shop_application(self.world), JsonArray("X-WP-Total"))
-        self.app: ASGIApp = Administered(RequestLog(self.faults, self.world.requests), self.world)
+        self.app: ASGIApp = administered(RequestLog(self.faults, self.world.requests), self.world)
 
     @classmethod
     def demo(cls) -> WooCommerceStandIn:

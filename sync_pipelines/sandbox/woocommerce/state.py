@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.request_log import LoggedRequest
 from sync_pipelines.sandbox.woocommerce.access import AccessControl
 from sync_pipelines.sandbox.woocommerce.indices import Index

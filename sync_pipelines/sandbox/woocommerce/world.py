@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.woocommerce import catalogue, customers, orders, products, webhooks
 from sync_pipelines.sandbox.woocommerce.customers import CHANGED_CUSTOMER, NEW_CUSTOMER
 from sync_pipelines.sandbox.woocommerce.model import Coupon, Customer, Order, Product, Refund, Term, Webhook

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.odoo import SYNC_KEY, OdooStandIn, fresh_world
 
 NOON = 1_795_348_800.0

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_pipelines.sandbox.bosh.clock import Clock
+from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.woocommerce import ApiError, ShopWorld
 from sync_pipelines.sandbox.woocommerce.product_lists import products_found
 from sync_pipelines.sandbox.woocommerce.products import field
