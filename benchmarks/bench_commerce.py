@@ -23,10 +23,11 @@ from benchmarks.shop_peers import NAME, ServedPeer, connection, peers
 from sync_pipelines.core.errors import PeerError
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.orchestration.resources import RunOptions
+from sync_pipelines.pipelines.commerce.asset_keys import JOB
 from sync_pipelines.pipelines.commerce.assets import STEP
 from sync_pipelines.pipelines.commerce.automation import range_tags
 from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
-from sync_pipelines.pipelines.commerce.definitions import JOB, definitions_of
+from sync_pipelines.pipelines.commerce.definitions import definitions_of
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.sandbox.woocommerce import DEMO_KEY
 from sync_pipelines.systems.woocommerce import Keys, Product, WooCommerceClient, woocommerce_transport

@@ -1,27 +1,29 @@
-"""Everything that ``dagster dev`` loads: the definitions of all pipelines, merged."""
+"""Everything that ``dagster dev`` loads: the definitions of the pipelines that have a connection, merged."""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 
 from dagster import Definitions, in_process_executor
 
 from sync_pipelines.orchestration.resources import RunOptions, SyncStore
-from sync_pipelines.pipelines.commerce.definitions import definitions as commerce
-from sync_pipelines.pipelines.deployments.definitions import definitions as deployments
-from sync_pipelines.pipelines.ledger.definitions import definitions as ledger
-from sync_pipelines.pipelines.marketplaces.definitions import definitions as marketplaces
-from sync_pipelines.pipelines.offerings.definitions import definitions as offerings
+from sync_pipelines.pipelines.registry import SECTIONS, enabled_connections
 
 # httpx logs every URL with its query at INFO.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
+
+def _of_pipeline(section: str) -> Definitions:
+    configured = enabled_connections(section)
+    if not configured:
+        return Definitions()
+    made: Definitions = import_module(f"sync_pipelines.pipelines.{section}.definitions").definitions_of(configured)
+    return made
+
+
 defs = Definitions.merge(
-    offerings(),
-    deployments(),
-    ledger(),
-    commerce(),
-    marketplaces(),
+    *(_of_pipeline(section) for section in SECTIONS),
     # A process a step would cost ten times the work itself on a small machine.
     Definitions(resources={"store": SyncStore(), "options": RunOptions()}, executor=in_process_executor),
 )

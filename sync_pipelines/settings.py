@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -137,6 +138,19 @@ def connections_path(environment: Mapping[str, str] = os.environ) -> Path | None
     return path.resolve() if path.is_file() else None
 
 
+def has_section(section: str, *, known: Sequence[str], environment: Mapping[str, str] = os.environ) -> bool:
+    """Say whether the connections file has anything for a pipeline; no when there is no such file.
+
+    Arguments:
+        known: all sections that the file may have.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is no valid YAML, or has another section.
+    """
+    path = connections_path(environment)
+    return path is not None and _sections(path, known).get(section) is not None
+
+
 def load_section(
     section: str, model: type[_Model], *, known: Sequence[str], environment: Mapping[str, str] = os.environ
 ) -> tuple[_Model, ...]:
@@ -154,11 +168,7 @@ def load_section(
     path = connections_path(environment)
     if path is None:
         return ()
-    document = _read(path)
-    unknown = sorted(str(name) for name in document if name not in known)
-    if unknown:
-        raise ConfigurationError(f"{path}: unknown section {unknown[0]!r}; the sections are {', '.join(known)}")
-    rows = document.get(section)
+    rows = _sections(path, known).get(section)
     if rows is None:
         return ()
     if not isinstance(rows, list):
@@ -186,9 +196,23 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _sections(path: Path, known: Sequence[str]) -> Mapping[str, Any]:
+    document = _read(path)
+    unknown = sorted(str(name) for name in document if name not in known)
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown section {unknown[0]!r}; the sections are {', '.join(known)}")
+    return document
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> Any:
+    # Every pipeline asks for its own section of one and the same text.
+    return yaml.load(text, _StrictLoader)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        document = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import connections_path, load_section
+from sync_pipelines.pipelines.registry import enabled_connections
+from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
@@ -25,9 +25,7 @@ def accounts() -> tuple[MarketplaceConnection, ...]:
     Raises:
         ConfigurationError: the file is wrong.
     """
-    from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
-
-    return load_section(MARKETPLACES, MarketplaceConnection, known=SECTIONS)
+    return enabled_connections(MARKETPLACES)
 
 
 def chosen_accounts(wanted: Sequence[str]) -> list[MarketplaceConnection]:

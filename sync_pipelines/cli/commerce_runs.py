@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sync_pipelines.cli import output
 from sync_pipelines.cli.runs import run_job
 from sync_pipelines.cli.session import dagster_instance
+from sync_pipelines.pipelines.commerce.asset_keys import JOB
 from sync_pipelines.pipelines.commerce.assets import STEP
 from sync_pipelines.pipelines.commerce.automation import range_tags, scope_tag
 from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
-from sync_pipelines.pipelines.commerce.definitions import JOB
 from sync_pipelines.pipelines.commerce.opening import PEERS
 
 if TYPE_CHECKING:

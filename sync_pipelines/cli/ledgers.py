@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sync_pipelines.cli.wording import NO_CONNECTIONS_FILE
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import connections_path, load_section
+from sync_pipelines.pipelines.registry import enabled_connections
+from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.ledger.connection import LedgerConnection
@@ -25,9 +25,7 @@ def ledgers() -> tuple[LedgerConnection, ...]:
     Raises:
         ConfigurationError: the file is wrong.
     """
-    from sync_pipelines.pipelines.ledger.connection import LedgerConnection
-
-    return tuple(one for one in load_section(LEDGER, LedgerConnection, known=SECTIONS) if one.enabled)
+    return enabled_connections(LEDGER)
 
 
 def chosen_ledgers(wanted: str | None) -> list[LedgerConnection]:

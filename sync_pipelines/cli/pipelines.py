@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import NamedConnection, load_section
+from sync_pipelines.pipelines.registry import enabled_connections
 
 
 class Connection(Protocol):
@@ -35,7 +34,6 @@ class Pipeline:
         name: section of the connections file, package below ``pipelines``, and what people type.
         title: what it brings into agreement, for people.
         record: what one of its records is called.
-        model: class of a connection, in the module ``connection``.
         peers: names of the left and the right system, as tables show them.
         audit_name: field of the audit log that holds a record's key.
         also: attribute of a connection that stands for its name, if there is one.
@@ -45,7 +43,6 @@ class Pipeline:
     name: str
     title: str
     record: str
-    model: str
     peers: tuple[str, str]
     audit_name: str
     also: str | None = None
@@ -68,9 +65,7 @@ class Pipeline:
         Raises:
             ConfigurationError: the file is wrong.
         """
-        model: type[NamedConnection] = getattr(self._part("connection"), self.model)
-        found: tuple[Any, ...] = load_section(self.name, model, known=SECTIONS)
-        return tuple(connection for connection in found if connection.enabled)
+        return enabled_connections(self.name)
 
     def open(self, *arguments: Any, **options: Any) -> AbstractAsyncContextManager[Any]:
         """Open a connection: the pipeline's own ``open_connection``, with its arguments."""
@@ -112,7 +107,6 @@ _TABLE = (
         name="offerings",
         title="the chain's offerings and Waldur",
         record="offering",
-        model="OfferingsConnection",
         peers=("chain", "Waldur"),
         audit_name="offering_id",
         also="provider",
@@ -122,7 +116,6 @@ _TABLE = (
         name="deployments",
         title="the deployments of BOSH Directors and Vault",
         record="instance",
-        model="DeploymentsConnection",
         peers=("Director", "Vault"),
         audit_name="instance_id",
     ),

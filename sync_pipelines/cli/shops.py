@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import connections_path, load_section
+from sync_pipelines.pipelines.registry import enabled_connections
+from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
@@ -26,9 +26,7 @@ def shops() -> tuple[ShopConnection, ...]:
     Raises:
         ConfigurationError: the file is wrong.
     """
-    from sync_pipelines.pipelines.commerce.connection import ShopConnection
-
-    return tuple(one for one in load_section(COMMERCE, ShopConnection, known=SECTIONS) if one.enabled)
+    return enabled_connections(COMMERCE)
 
 
 def chosen_shops(wanted: str | None) -> list[ShopConnection]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Generic, TypeVar
 
-import numpy
 import psycopg
 from sqlalchemy import Connection, text
 
@@ -200,6 +199,9 @@ class Staging(Batches[tuple[bytes, Record]]):
             self._connection.execute(text("TRUNCATE snapshot_seen, snapshot_stage"))
 
     def _all_differ(self) -> bool:
+        # Most passes fit into one batch and never get here, and numpy is a tenth of what a run has to load.
+        import numpy
+
         hashes = numpy.sort(numpy.frombuffer(self._hashes, dtype=numpy.int64))
         return not (hashes[1:] == hashes[:-1]).any()
 

@@ -1,4 +1,4 @@
-"""Keys of the pipeline's assets."""
+"""Keys of the pipeline's assets, and the name of the job that makes them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dagster import AssetKey
 
 from sync_pipelines.pipelines.commerce.connection import NAME
 
+JOB = f"{NAME}_sync"
 PLAN, CONFLICTS, APPLIED = "plan", "conflicts", "applied"
 STARTED = "started_syncs"
 

@@ -8,32 +8,18 @@ from dagster import AssetSelection, Definitions, define_asset_job, in_process_ex
 
 from sync_pipelines.orchestration.automation import Job, failure_sensor
 from sync_pipelines.orchestration.freshness import health_schedule
-from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, PLAN, asset, snapshot_key
+from sync_pipelines.pipelines.commerce.asset_keys import APPLIED, CONFLICTS, JOB, PLAN, asset, snapshot_key
 from sync_pipelines.pipelines.commerce.assets import commerce_assets
 from sync_pipelines.pipelines.commerce.automation import freshness_check, schedules, webhook_sensors
 from sync_pipelines.pipelines.commerce.connection import NAME, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.pipelines.commerce.settle_job import settle_job
 from sync_pipelines.pipelines.commerce.started_job import started_asset, started_job, started_sensor
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import load_section
-
-JOB = f"{NAME}_sync"
 
 
 @dataclass(frozen=True, slots=True)
 class _Pipeline:
     name: str = NAME
-
-
-def connections() -> tuple[ShopConnection, ...]:
-    """Return the enabled connections of the connections file."""
-    return tuple(c for c in load_section(NAME, ShopConnection, known=SECTIONS) if c.enabled)
-
-
-def definitions() -> Definitions:
-    """Return the pipeline's definitions for the connections file."""
-    return definitions_of(connections())
 
 
 def definitions_of(configured: tuple[ShopConnection, ...]) -> Definitions:

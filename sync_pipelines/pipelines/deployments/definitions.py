@@ -21,8 +21,6 @@ from sync_pipelines.orchestration.spec import ReconcilePipeline, Scoped
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
 from sync_pipelines.pipelines.deployments.pair import NAME, OpenConnection, open_connection
 from sync_pipelines.pipelines.deployments.probes import MATCHES, PROBES, numbers_of, select
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import load_section
 
 COLUMNS = {
     "service_id": "of the catalog; service_name, plan_id and plan_name likewise",
@@ -37,11 +35,6 @@ COLUMNS = {
     "orphaned": "Vault shows the instance without a deployment",
     "entry_shape": "what is wrong with the index entry; metadata_shape: with the metadata",
 }
-
-
-def connections() -> tuple[DeploymentsConnection, ...]:
-    """Return the enabled connections of the connections file."""
-    return tuple(c for c in load_section(NAME, DeploymentsConnection, known=SECTIONS) if c.enabled)
 
 
 def pipeline_of(configured: tuple[DeploymentsConnection, ...]) -> ReconcilePipeline:
@@ -68,11 +61,6 @@ def pipeline_of(configured: tuple[DeploymentsConnection, ...]) -> ReconcilePipel
         probes=PROBES,
         numbers=numbers_of,
     )
-
-
-def definitions() -> Definitions:
-    """Return the pipeline's definitions for the connections file."""
-    return definitions_of(connections())
 
 
 def definitions_of(configured: tuple[DeploymentsConnection, ...]) -> Definitions:

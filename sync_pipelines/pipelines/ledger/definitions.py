@@ -22,23 +22,11 @@ from sync_pipelines.pipelines.ledger.sensors import (
     import_tag,
     tip_sensor,
 )
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import load_section
 
 
 @dataclass(frozen=True, slots=True)
 class _Pipeline:
     name: str = NAME
-
-
-def connections() -> tuple[LedgerConnection, ...]:
-    """Return the enabled connections of the connections file."""
-    return tuple(c for c in load_section(NAME, LedgerConnection, known=SECTIONS) if c.enabled)
-
-
-def definitions() -> Definitions:
-    """Return the pipeline's definitions for the connections file."""
-    return definitions_of(connections())
 
 
 def definitions_of(configured: tuple[LedgerConnection, ...]) -> Definitions:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from Crypto.Hash import SHA512
-from Crypto.Signature import eddsa
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
@@ -89,6 +87,10 @@ def _satisfies_equation(pubkey: bytes, message: bytes, signature: bytes, context
 
 
 def _accepted(pubkey: bytes, message: bytes, signature: bytes, context: bytes) -> bool:
+    # Good signatures never get here, and these are a tenth of what the pipeline takes to load.
+    from Crypto.Hash import SHA512
+    from Crypto.Signature import eddsa
+
     try:
         key = eddsa.import_public_key(pubkey)
         eddsa.new(key, "rfc8032", context=context).verify(SHA512.new(message), signature)

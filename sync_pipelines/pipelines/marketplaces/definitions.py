@@ -17,23 +17,11 @@ from sync_pipelines.pipelines.marketplaces.checks import kind_checks
 from sync_pipelines.pipelines.marketplaces.connection import NAME, MarketplaceConnection
 from sync_pipelines.pipelines.marketplaces.cycle_job import cycle_job, cycle_schedule
 from sync_pipelines.pipelines.marketplaces.kinds import MARKETPLACES
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import load_section
 
 
 @dataclass(frozen=True, slots=True)
 class _Pipeline:
     name: str = NAME
-
-
-def connections() -> tuple[MarketplaceConnection, ...]:
-    """Return all connections of the connections file, inactive ones too."""
-    return load_section(NAME, MarketplaceConnection, known=SECTIONS)
-
-
-def definitions() -> Definitions:
-    """Return the pipeline's definitions for the connections file."""
-    return definitions_of(connections())
 
 
 def definitions_of(configured: Sequence[MarketplaceConnection]) -> Definitions:

@@ -20,8 +20,6 @@ from sync_pipelines.orchestration.spec import ReconcilePipeline, Scoped
 from sync_pipelines.pipelines.offerings.connection import OfferingsConnection
 from sync_pipelines.pipelines.offerings.event_assets import by_chain, chain_events_asset, chain_events_sensor
 from sync_pipelines.pipelines.offerings.pair import NAME, OpenConnection, open_connection
-from sync_pipelines.pipelines.registry import SECTIONS
-from sync_pipelines.settings import load_section
 
 COLUMNS = {
     "backend_id": "offering id on the chain, <provider>/<sequence>",
@@ -33,11 +31,6 @@ COLUMNS = {
     "prices": "exact decimals in the currency, by component",
     "state": "Draft, Active, Paused or Archived",
 }
-
-
-def connections() -> tuple[OfferingsConnection, ...]:
-    """Return the enabled connections of the connections file."""
-    return tuple(c for c in load_section(NAME, OfferingsConnection, known=SECTIONS) if c.enabled)
 
 
 def pipeline_of(configured: tuple[OfferingsConnection, ...]) -> ReconcilePipeline:
@@ -57,11 +50,6 @@ def pipeline_of(configured: tuple[OfferingsConnection, ...]) -> ReconcilePipelin
         open=open_by_name,
         columns=COLUMNS,
     )
-
-
-def definitions() -> Definitions:
-    """Return the pipeline's definitions for the connections file."""
-    return definitions_of(connections())
 
 
 def definitions_of(configured: tuple[OfferingsConnection, ...]) -> Definitions:

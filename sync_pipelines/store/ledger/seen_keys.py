@@ -7,9 +7,11 @@ to look each one up costs as much as to store it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
 _BITS = 1 << 27
 """16 MiB: of ten million keys four in a thousand are asked about in vain, of a hundred million nearly all."""
@@ -20,10 +22,15 @@ class SeenKeys:
     """Keys of 16 bytes that are digests already: their bits are taken as they are."""
 
     def __init__(self) -> None:
+        # Only the first import of a ledger gets here; numpy is a tenth of what a run has to load.
+        import numpy
+
         self._bits: NDArray[numpy.uint8] = numpy.zeros(_BITS // 8, dtype=numpy.uint8)
 
     def add(self, keys: Sequence[bytes]) -> list[bytes]:
         """Take keys in, and return those among them that may have been there before."""
+        import numpy
+
         if not keys:
             return []
         halves = numpy.frombuffer(b"".join(keys), dtype="<u8").reshape(-1, 2)

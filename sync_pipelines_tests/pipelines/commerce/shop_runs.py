@@ -14,10 +14,11 @@ from dagster import DagsterInstance, Definitions, ExecuteInProcessResult, in_pro
 from sqlalchemy import Engine
 
 from sync_pipelines.orchestration.resources import RunOptions
+from sync_pipelines.pipelines.commerce.asset_keys import JOB
 from sync_pipelines.pipelines.commerce.assets import STEP
 from sync_pipelines.pipelines.commerce.automation import range_tags
 from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
-from sync_pipelines.pipelines.commerce.definitions import JOB, definitions_of
+from sync_pipelines.pipelines.commerce.definitions import definitions_of
 from sync_pipelines.pipelines.commerce.runs import Progress, Request, carry_out
 from sync_pipelines.sandbox.odoo import SYNC_KEY, OdooStandIn
 from sync_pipelines.sandbox.woocommerce import DEMO_KEY, WooCommerceStandIn

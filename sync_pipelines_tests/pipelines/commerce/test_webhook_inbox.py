@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from sync_pipelines.pipelines.commerce.definitions import JOB
+from sync_pipelines.pipelines.commerce.asset_keys import JOB
 from sync_pipelines.pipelines.commerce.webhooks import Answer, Received, bounded, received
 from sync_pipelines.sandbox.odoo import OdooStandIn
 from sync_pipelines.sandbox.server import serve
