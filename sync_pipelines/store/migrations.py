@@ -63,6 +63,10 @@ def migrate(engine: Engine, folder: Path | None = None) -> list[str]:
     migrations = read_migrations(folder)
     check_server(engine)
     with engine.connect() as connection:
+        # Nearly always: every run, sensor and command begins with this, and need not wait for another's lock.
+        if not _not_applied(migrations, _applied(connection)):
+            return []
+        connection.rollback()
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.commit()
         try:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.store.database import connect_engine
@@ -41,6 +41,18 @@ def test_files_are_applied_in_order_and_once(empty: Engine, folder: Path) -> Non
     assert _tables(empty) == {"migration", "one", "two"}
     assert migrate(empty, folder) == []
     assert pending(empty, folder) == []
+
+
+def test_given_a_database_that_is_up_to_date_then_it_is_only_read(
+    empty: Engine, empty_database_url: str, folder: Path
+) -> None:
+    migrate(empty, folder)
+    url = make_url(empty_database_url).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    reader = connect_engine(url.render_as_string(hide_password=False))
+    try:
+        assert migrate(reader, folder) == []
+    finally:
+        reader.dispose()
 
 
 def test_a_later_file_is_applied_alone(empty: Engine, folder: Path) -> None:
