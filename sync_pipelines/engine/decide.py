@@ -80,7 +80,7 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """Retired, and nothing more is to be done to it."""
+    """Nothing is to be done to it: it is retired, or the target keeps it apart."""
 
 
 Decision = Planned | Agreed | LeftAlone | Found | Undecided | AtRest
@@ -110,6 +110,9 @@ def decide(row: Row[Any], pair: Pair, sight: Sight, *, now: datetime, force: boo
         force: compare both sides field by field, whatever was agreed.
     """
     verdict = PRESENCE[row.left_key is not None, row.right_key is not None, row.has_base]
+    if row.right_key is not None and row.right_withheld is not None and not pair.minds_misplaced:
+        is_known = row.has_base or row.left_key is not None
+        return LeftAlone(row.key, "withheld", row.right_withheld) if is_known else AtRest()
     if conflict := _conflict(row):
         return Found(row.key if row.has_base or row.left_key is not None else None, conflict)
     if row.renamed:

@@ -117,6 +117,8 @@ class Pair:
             is not there: one that was never linked, or one that is linked and was retired before. ``None`` leaves it:
             never linked it is reported as an orphan. It is asked by every full pass, so that a record may be retired
             in several steps (orphaned, stale, removed).
+        minds_misplaced: whether what the target keeps apart by itself is reported. Where records are merged, the merge
+            has heard of it, and nothing is to be done.
         approval: ``change -> reason`` why a person has to approve this change, whatever the guard's limits: it goes on
             from "3 records", as in ``would be removed for good``. Such changes wait in a plan of their own. ``None``
             asks nobody.
@@ -147,6 +149,7 @@ class Pair:
     destructive: Callable[[Content | None, Content], bool] = nothing_destructive
     retires: bool = True
     untracked: Callable[[Content], str | None] = nothing_untracked
+    minds_misplaced: bool = True
     approval: Callable[[Change], str | None] = nobody_asked
     quiet_seconds: float = 60.0
     in_flight: int = 4

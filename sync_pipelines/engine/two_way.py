@@ -97,6 +97,7 @@ class TwoWayPair:
             left=MergedSource(engine, self, side),
             right=self.left if side is Side.LEFT else self.right,
             peers=(MERGED, self.peer(side)),
+            minds_misplaced=False,
             **{"alike": self.alike, "retires": self.follows, **self.policies.get(side, {})},
         )
 

@@ -269,6 +269,21 @@ def test_given_a_settled_record_that_is_set_apart_the_choice_waits_until_it_is_b
     assert [world.shown(side)["mug"]["price"] for side in Side] == ["2", "2"]
 
 
+def test_given_records_that_a_system_keeps_apart_no_plan_counts_a_conflict(world: TwoWayWorld) -> None:
+    world.both("mug", price="9")
+    world.put(RIGHT, "o-cup", "cup", price="4")
+    world.run()
+    for key in ("o-mug", "o-cup"):
+        world.erp.replace(key, withheld="a draft")
+    world.put(LEFT, "w-mug", "mug", price="1")
+
+    last = world.settle_down()
+
+    assert {side: plan.counts["conflicts"] for side, plan in last.plans.items()} == {LEFT: 0, RIGHT: 0}
+    assert world.conflicts() == []
+    assert world.shown(RIGHT)["mug"]["price"] == "9"
+
+
 @pytest.mark.parametrize("side", Side)
 def test_given_a_system_that_was_read_in_part_nothing_is_written_to_either(world: TwoWayWorld, side: Side) -> None:
     world.both("mug", price="1")
