@@ -33,6 +33,10 @@ _WAS_READ = text(
     "SELECT EXISTS (SELECT FROM sync.snapshot p JOIN sync.scope s ON s.id = p.scope_id "
     "WHERE s.pair = 'commerce_woocommerce' AND s.name = :orders AND p.side = 'right')"
 )
+_WAITING = text(
+    f"SELECT r.natural_key {_ORDERS}"
+    "WHERE s.name = :orders AND r.side = 'right' AND r.withheld IS NOT NULL ORDER BY r.natural_key"
+)
 _ADOPT = text(
     "INSERT INTO sync.merged (scope_id, natural_key, left_key, right_key, content) "
     "SELECT :scope_id, l.natural_key, l.key, min(r.key), '{}' FROM sync.record r "
@@ -58,6 +62,15 @@ def linked_of(engine: Engine, connection: ShopConnection) -> Linked:
             if row.sku and row.odoo_key and not row.odoo_key.startswith(TEMPLATE)
         },
     )
+
+
+def waiting_orders(engine: Engine, connection: ShopConnection) -> list[str]:
+    """Return the natural keys of the orders that waited for a link when they were read last.
+
+    They do not move in the shop when their customer or product is linked at last.
+    """
+    with engine.connect() as store:
+        return list(store.execute(_WAITING, {"orders": connection.scope(EntityType.ORDERS)}).scalars())
 
 
 async def guests_of(engine: Engine, opened: OpenShop) -> frozenset[str]:

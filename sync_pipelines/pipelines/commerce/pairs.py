@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ from sync_pipelines.pipelines.commerce.geography import read_geography
 from sync_pipelines.pipelines.commerce.inventory import mapping as inventory
 from sync_pipelines.pipelines.commerce.inventory.odoo_side import OdooInventory
 from sync_pipelines.pipelines.commerce.inventory.woocommerce_side import WooInventory
-from sync_pipelines.pipelines.commerce.links import guests_of, linked_of
+from sync_pipelines.pipelines.commerce.links import guests_of, linked_of, waiting_orders
 from sync_pipelines.pipelines.commerce.moving import WhatMoved, by_keys, by_records
 from sync_pipelines.pipelines.commerce.opening import PEERS, OpenShop
 from sync_pipelines.pipelines.commerce.orders import mapping as orders
@@ -145,7 +146,11 @@ async def _orders(opened: OpenShop, engine: Engine) -> EntityPair:
         blocked_in_shop=orders.blocked_in_shop,
         blocked_in_odoo=partial(orders.blocked_in_odoo, settings=settings),
     )
-    return EntityPair(pair, {Side.LEFT: by_keys(left.touched), Side.RIGHT: by_keys(right.touched)})
+
+    async def touched_or_waiting(since: datetime) -> list[str]:
+        return await left.touched(since) + await in_thread(waiting_orders, engine, connection)
+
+    return EntityPair(pair, {Side.LEFT: by_keys(touched_or_waiting), Side.RIGHT: by_keys(right.touched)})
 
 
 async def _payments(opened: OpenShop, engine: Engine) -> EntityPair:

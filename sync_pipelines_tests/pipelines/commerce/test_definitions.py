@@ -242,6 +242,24 @@ def test_given_plan_mode_then_it_is_told_what_would_be_done_and_nothing_is_writt
     assert small.writes == 0
 
 
+def test_given_an_order_that_waited_then_it_is_looked_at_again_once_its_customer_and_product_are_linked(
+    engine: Engine,
+) -> None:
+    shop, odoo = WooCommerceStandIn.bulk(products=1, customers=1, orders=1), OdooStandIn()
+    for code in ("SHIP", "FEE", "MISC"):
+        odoo.world.create("product.product", name=code, default_code=code, type="service")
+    with served(engine, shop, odoo, entities=["customers", "products", "orders"]) as one:
+        assert one.synchronized(mode="plan").success
+        assert one.odoo.world.rows("sale.order") == []
+
+        result = one.synchronized()
+
+        # The order itself did not move in the shop since the run that only planned.
+        assert result.success, reason(result)
+        (order,) = one.odoo.world.rows("sale.order")
+        assert order["client_order_ref"] == f"WC-1-{max(shop.world.orders)}"
+
+
 def test_given_a_refused_key_then_the_run_stops_a_conflict_says_so_and_goes_when_it_is_let_in(
     small: ServedShop,
 ) -> None:
