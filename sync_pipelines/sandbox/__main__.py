@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, demo_stand_ins
+from sync_pipelines.sandbox.demo_commerce import ODOO_PORT, SHOP_PORT, commerce_peers
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, UAA_PORT, VAULT_PORT, deployment_peers
 from sync_pipelines.sandbox.demo_ledger import REPLICA_PORT, ledger_peer
 from sync_pipelines.sandbox.keeping import StateUnreadable
@@ -23,8 +24,9 @@ from sync_pipelines.sandbox.openbao.process import BaoMissing
 def main() -> int:
     """Serve, and say where as one line of JSON.
 
-    ``{"offerings": {...}, "ledger": {...}, "deployments": {...}, "left_out": null}`` with the fields of ``DemoUrls``,
-    ``LedgerPeer`` and ``DeploymentPeers``; ``deployments`` is null when ``left_out`` says why.
+    ``{"offerings": {...}, "ledger": {...}, "commerce": {...}, "deployments": {...}, "left_out": null}`` with the fields
+    of ``DemoUrls``, ``LedgerPeer``, ``CommercePeers`` and ``DeploymentPeers``; ``deployments`` is null when
+    ``left_out`` says why.
     """
     given = _arguments()
     # Blocked before any thread is started, so that every thread leaves them to sigwait.
@@ -35,9 +37,13 @@ def main() -> int:
             ports = {"waldur_port": given.waldur_port, "chain_port": given.chain_port}
             urls = stack.enter_context(demo_stand_ins(given.folder, block_seconds=given.block_seconds, **ports))
             peer = stack.enter_context(ledger_peer(given.folder / "ledger", replica_port=given.replica_port))
+            shop = stack.enter_context(
+                commerce_peers(given.folder / "commerce", shop_port=given.shop_port, odoo_port=given.odoo_port)
+            )
             told: dict[str, Any] = {
                 "offerings": asdict(urls),
                 "ledger": asdict(peer),
+                "commerce": asdict(shop),
                 "deployments": None,
                 "left_out": None,
             }
@@ -73,6 +79,8 @@ def _arguments() -> argparse.Namespace:
         "--uaa-port": UAA_PORT,
         "--vault-port": VAULT_PORT,
         "--replica-port": REPLICA_PORT,
+        "--shop-port": SHOP_PORT,
+        "--odoo-port": ODOO_PORT,
     }
     for option, port in ports.items():
         parser.add_argument(option, type=int, default=port, help="preferred port (default: %(default)s)")

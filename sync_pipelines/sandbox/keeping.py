@@ -14,7 +14,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sync_pipelines.sandbox.server import serve
 
 # Locks, clocks, hooks and listeners belong to a process, as do other servers; the logs are for tests.
-_NOT_KEPT = frozenset({"_lock", "_listeners", "_clock", "_now", "_hooks", "clock", "uaa", "requests", "mutations"})
+_NOT_KEPT = frozenset(
+    {
+        *("_lock", "guard", "_listeners", "_clock", "_now", "_hooks", "_held", "_listings", "clock", "uaa"),
+        *("requests", "mutations", "calls"),
+    }
+)
 
 
 class StateUnreadable(Exception):

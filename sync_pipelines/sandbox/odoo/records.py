@@ -43,6 +43,15 @@ class Model:
             for name, field in self.columns.items()
         }
 
+    # Fields are code: only what is in the table is to be kept.
+
+    def __getstate__(self) -> Table:
+        return self.table
+
+    def __setstate__(self, table: Table) -> None:
+        Model.__init__(self)
+        self.table = table
+
     # What subclasses change.
 
     def display(self, env: Env, row: Row) -> str:
