@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import TextIO
 
 import click
+from sqlalchemy import Connection
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.options import pipeline_option
+from sync_pipelines.cli.options import pair_option, scopes_of
 from sync_pipelines.cli.session import open_store
+from sync_pipelines.cli.shops import SHOP_PAIRS, shop_scopes, shops
+from sync_pipelines.core.audit import ChainedEntry
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.store import audit as audit_log
+from sync_pipelines.store.lookup import records_called
+from sync_pipelines.store.scopes import find_scope
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
@@ -27,7 +32,7 @@ def audit() -> None:
 
 
 @audit.command()
-@pipeline_option
+@pair_option
 @click.option("--since", type=click.DateTime(_FORMATS), metavar="TIME", help="Only from this time on (UTC, ISO 8601).")
 @click.option("--key", metavar="ID", help="Only entries about this record.")
 @click.option("--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="File; default is stdout.")
@@ -42,12 +47,24 @@ def export(pipeline: str | None, since: datetime | None, key: str | None, path: 
         since = since.replace(tzinfo=UTC)
     number = 0
     with open_store() as engine, engine.connect() as connection, _target(path) as target:
-        for chain in [pipeline] if pipeline else audit_log.chains(connection):
-            for item in audit_log.entries(connection, chain, key=key, since=since):
+        for chain in [one.pair for one in scopes_of(pipeline, None)] if pipeline else audit_log.chains(connection):
+            for item in _entries(connection, chain, key, since):
                 chained = {"pipeline": chain, "number": item.number, "previous_hash": item.previous, "hash": item.hash}
                 target.write(output.json_line({**item.entry, **chained}) + "\n")
                 number += 1
     output.note(f"{number} entries{f' of {pipeline}' if pipeline else ''} exported" + (f" to {path}" if path else ""))
+
+
+def _entries(connection: Connection, chain: str, key: str | None, since: datetime | None) -> Iterator[ChainedEntry]:
+    """Yield entries of a chain. Records of a shop may be asked for by what people call them."""
+    if key is None or chain not in SHOP_PAIRS:
+        yield from audit_log.entries(connection, chain, key=key, since=since)
+        return
+    names = [scope for shop in shops() for pair, scope in shop_scopes(shop.name) if pair == chain]
+    scopes = [scope for name in names if (scope := find_scope(connection, chain, name))]
+    keys = {key}.union(*(records_called(connection, scope, key) for scope in scopes))
+    for one in sorted(keys):
+        yield from audit_log.entries(connection, chain, key=one, since=since)
 
 
 @audit.command()

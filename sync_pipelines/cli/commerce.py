@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from sync_pipelines.cli import commerce_syncs, output
+from sync_pipelines.cli.conflict_tables import conflict_tables
 from sync_pipelines.cli.session import open_store, operator
 from sync_pipelines.cli.shops import ENTITIES, chosen_entities, chosen_shops
 from sync_pipelines.core.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from sync_pipelines.cli.commerce_runs import EntityRun, ShopRun
-
-SHOWN_ID = 17
-"""Characters of a conflict's id: as many as tell conflicts apart, and settle takes them."""
-
-_entities = click.option(
+entities_option = click.option(
     "--entity",
     "entities",
     type=click.Choice(ENTITIES),
     multiple=True,
     help="Only this entity; may be given several times. All of the shop by default.",
 )
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_shop = click.argument("shop", required=False)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+shop_argument = click.argument("shop", required=False)
 
 
 @click.group()
@@ -35,8 +29,8 @@ def commerce() -> None:
 
 
 @commerce.command()
-@_shop
-@_entities
+@shop_argument
+@entities_option
 @click.option("--dry-run", is_flag=True, help="Read, merge and plan, and write to neither system.")
 @click.option("--full", is_flag=True, help="Read everything, also where a system can tell what moved.")
 @click.option(
@@ -47,7 +41,7 @@ def commerce() -> None:
     help="Let the held plan with this hash through, once; may be given for several entities and systems.",
 )
 @click.option("--verbose", is_flag=True, help="Print the runs' log to stderr.")
-@_json
+@json_option
 def sync(
     shop: str | None,
     entities: tuple[str, ...],
@@ -63,7 +57,7 @@ def sync(
     in the Dagster UI. Ends with 1 when a run failed, or a plan is held. Open conflicts are no failure: they are listed
     by 'sync-pipelines commerce conflicts'.
     """
-    from sync_pipelines.cli.commerce_runs import synchronize_shop
+    from sync_pipelines.cli.commerce_runs import synchronize_shop, tell_runs
 
     if dry_run and approved:
         raise ConfigurationError("--approve is there to apply: leave --dry-run out")
@@ -74,28 +68,20 @@ def sync(
             synchronize_shop(one, names, dry_run=dry_run, full=full, approve=approved, verbose=verbose)
             for one, names in wanted
         ]
-    if as_json:
-        output.print_json(done if len(done) > 1 else done[0])
-    else:
-        _show_runs(done, dry_run=dry_run)
-    for run in done:
-        if run.problem:
-            output.note(f"{run.shop}: {run.problem}")
-    if any(run.problem for run in done):
-        click.get_current_context().exit(1)
+    tell_runs(done, as_json=as_json, dry_run=dry_run)
 
 
 @commerce.command()
-@_shop
-@_entities
-@_json
+@shop_argument
+@entities_option
+@json_option
 def conflicts(shop: str | None, entities: tuple[str, ...], as_json: bool) -> None:
     """List what only a person can decide, with the values of both systems.
 
     A conflict has a row for each field. "agreed before" is the value that both systems had; "owner" decides about the
     field by itself, unless that is both. With --json also the reason, the shop and since when.
     """
-    from sync_pipelines.pipelines.commerce.conflict_rows import open_conflicts, rows_of, value_text
+    from sync_pipelines.pipelines.commerce.conflict_rows import open_conflicts, rows_of
 
     with open_store() as engine, engine.begin() as store:
         rows = [
@@ -106,24 +92,10 @@ def conflicts(shop: str | None, entities: tuple[str, ...], as_json: bool) -> Non
     if as_json:
         output.print_json(rows)
         return
-    columns = ["conflict", "kind", "about", "field", "WooCommerce", "Odoo", "agreed before", "owner"]
-    shown = [
-        (
-            row.id[:SHOWN_ID],
-            row.kind,
-            f"{row.entity} {row.item}" + (f" ({row.settled}, waits for the next sync)" if row.settled else ""),
-            row.field,
-            *((value_text(value) for value in (row.woocommerce, row.odoo, row.base)) if row.field else ("", "", "")),
-            row.owner,
-        )
-        for row in rows
-    ]
-    whole = [row for row in rows if not row.field]
-    number = len({row.id for row in rows})
-    output.show(output.table(f"{number} conflict{'' if number == 1 else 's'}", columns, shown))
-    if whole:
-        reasons = [(row.id[:SHOWN_ID], row.reason) for row in whole]
-        output.show(output.table("What is wrong with the others", ["conflict", "why"], reasons))
+    if not rows:
+        output.note("There are no conflicts.")
+        return
+    output.show(*conflict_tables(rows))
     if any(not row.settled for row in rows):
         output.note("Settle one: sync-pipelines commerce settle CONFLICT accept|reject|custom")
 
@@ -138,7 +110,7 @@ def conflicts(shop: str | None, entities: tuple[str, ...], as_json: bool) -> Non
     multiple=True,
     help="For custom: the value of a contested field, for each of them. Structures are given as JSON.",
 )
-@_json
+@json_option
 def settle(conflict: str, resolution: str, values: tuple[str, ...], as_json: bool) -> None:
     """Decide about a conflict; the next sync carries it out in both systems.
 
@@ -175,8 +147,8 @@ def settle(conflict: str, resolution: str, values: tuple[str, ...], as_json: boo
 
 
 @commerce.command()
-@_shop
-@_json
+@shop_argument
+@json_option
 def status(shop: str | None, as_json: bool) -> None:
     """Tell where each entity of a shop stands."""
     from sync_pipelines.pipelines.commerce.status import statuses
@@ -215,8 +187,8 @@ def status(shop: str | None, as_json: bool) -> None:
 
 
 @commerce.command()
-@_shop
-@_entities
+@shop_argument
+@entities_option
 def retry(shop: str | None, entities: tuple[str, ...]) -> None:
     """Give dead-lettered records another chance; the next sync tries them."""
     from sync_pipelines.pipelines.commerce.status import retry_dead_letters
@@ -239,19 +211,3 @@ def _given(values: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(f"--value {text!r} is not FIELD=VALUE")
         given[name.strip()] = value
     return given
-
-
-def _show_runs(done: Sequence[ShopRun], *, dry_run: bool) -> None:
-    columns = ["shop", "entity", "new", "merged", "conflicts", "in WooCommerce", "in Odoo", "failed", "s"]
-    rows = [(run.shop, *_cells(one, dry_run=dry_run)) for run in done for one in run.entities]
-    title = "Planned" if dry_run else "Synchronized"
-    output.show(output.table(title, columns, rows, numbers=["new", "merged", "conflicts", "failed", "s"]))
-
-
-def _cells(one: EntityRun, *, dry_run: bool) -> tuple[object, ...]:
-    made = one.planned if dry_run else one.applied
-    told = [
-        ", ".join(f"{number} {action}" for action, number in made.get(system, {}).items() if number) or "-"
-        for system in ("woocommerce", "odoo")
-    ]
-    return one.entity, one.new, one.merged, one.conflicts, *told, one.failed, one.seconds

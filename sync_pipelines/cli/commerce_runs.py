@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from sync_pipelines.cli import output
 from sync_pipelines.cli.runs import run_job
 from sync_pipelines.cli.session import dagster_instance
@@ -123,3 +125,38 @@ def _entity_run(entity: EntityType, made: Mapping[str, Mapping[str, Any]]) -> En
         plans={peer: plan[f"{peer}_plan"] for peer in PEERS if f"{peer}_plan" in plan},
         seconds=applied.get("seconds", 0.0),
     )
+
+
+def tell_runs(done: Sequence[ShopRun], *, as_json: bool, dry_run: bool = False) -> None:
+    """Print what came of the runs; end with 1 unless all came to their end."""
+    show_runs(done, as_json=as_json, dry_run=dry_run)
+    if any(run.problem for run in done):
+        click.get_current_context().exit(1)
+
+
+def show_runs(done: Sequence[ShopRun], *, as_json: bool, dry_run: bool = False) -> None:
+    """Print what came of the runs."""
+    if as_json:
+        output.print_json(done if len(done) > 1 else done[0])
+    else:
+        columns = ["shop", "entity", "new", "merged", "conflicts", "in WooCommerce", "in Odoo", "failed", "s"]
+        rows = [(run.shop, *_cells(one, dry_run=dry_run)) for run in done for one in run.entities]
+        title = "Planned" if dry_run else "Synchronized"
+        output.show(output.table(title, columns, rows, numbers=["new", "merged", "conflicts", "failed", "s"]))
+    note_problems(done)
+
+
+def note_problems(done: Sequence[ShopRun]) -> None:
+    """Tell what kept runs from coming to their end."""
+    for run in done:
+        if run.problem:
+            output.note(f"{run.shop}: {run.problem}")
+
+
+def _cells(one: EntityRun, *, dry_run: bool) -> tuple[object, ...]:
+    made = one.planned if dry_run else one.applied
+    told = [
+        ", ".join(f"{number} {action}" for action, number in made.get(system, {}).items() if number) or "-"
+        for system in PEERS
+    ]
+    return one.entity, one.new, one.merged, one.conflicts, *told, one.failed, one.seconds

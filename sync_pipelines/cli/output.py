@@ -21,7 +21,7 @@ from sync_pipelines.core.canonical import canonical_json
 
 _WIDEST = 160
 # What an operator copies into the next command stays in one piece.
-_COPIED = frozenset({"record", "plan", "connection"})
+_COPIED = frozenset({"record", "plan", "connection", "conflict"})
 _WITHOUT_TERMINAL = 120
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -13,17 +13,17 @@ import click
 from sqlalchemy import Connection, Engine
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.options import connection_option, pipeline_option, scope_of
+from sync_pipelines.cli.differences import difference
+from sync_pipelines.cli.options import connection_option, pair_option, scopes_of
 from sync_pipelines.cli.pipelines import Configured
 from sync_pipelines.cli.reconcile import reconcile_now, tell
 from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import choose_one, connections, open_store, operator
-from sync_pipelines.core.errors import PlanRefused
-from sync_pipelines.core.plan import Action, Change
+from sync_pipelines.cli.shops import SHOP_PAIRS, entity_of
+from sync_pipelines.core.errors import ConfigurationError, PlanRefused
+from sync_pipelines.core.plan import Change
 from sync_pipelines.store import plan_states, plans
 from sync_pipelines.store.plans import StoredPlan
-
-_WIDEST_VALUE = 80
 
 
 @click.group()
@@ -32,31 +32,29 @@ def plan() -> None:
 
 
 @plan.command(name="list")
-@pipeline_option
+@pair_option
 @connection_option
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(pipeline: str | None, wanted: str | None, limit: int, as_json: bool) -> None:
     """List the newest plans."""
-    chosen, scope = scope_of(pipeline, wanted)
-    pair = chosen[0] if len(chosen) == 1 else None
+    chosen = scopes_of(pipeline, wanted)
     with open_store() as engine, engine.connect() as connection:
-        found = plans.list_plans(connection, pair=pair, scope=scope, limit=limit)
+        listed = [one for x in chosen for one in plans.list_plans(connection, pair=x.pair, scope=x.scope, limit=limit)]
+    found = sorted(listed, key=lambda one: one.id, reverse=True)[:limit]
     if as_json:
         output.print_json([_plan_document(item) for item in found])
         return
-    columns = ["plan", "connection", "state", "made", "create", "update", "link", "retire", "held because"]
-    output.show(
-        output.table(
-            "Plans, newest first",
-            columns,
-            [
-                (p.hash[:12], name, p.state, p.created_at, *_numbers(p), "; ".join(p.held_reasons) or None)
-                for name, p in zip(output.names([(p.pair, p.scope) for p in found]), found, strict=True)
-            ],
-            numbers=columns[4:8],
-        )
-    )
+    columns = ["plan", "connection", "state", "made", "create", "update", "link", "retire"]
+    rows = [
+        (p.hash[:12], name, p.state, p.created_at, *_numbers(p))
+        for name, p in zip(output.names([(p.pair, p.scope) for p in found]), found, strict=True)
+    ]
+    if any(p.held_reasons for p in found):
+        # Its column would fold those of all others.
+        columns.append("held because")
+        rows = [(*row, "; ".join(p.held_reasons) or None) for row, p in zip(rows, found, strict=True)]
+    output.show(output.table("Plans, newest first", columns, rows, numbers=columns[4:8]))
 
 
 @plan.command()
@@ -95,6 +93,9 @@ def approve(hash_: str, yes: bool, no_apply: bool, as_json: bool) -> None:
                 plan_states.approve(connection, found, operator())
             if not as_json:
                 _show(connection, found, limit=50)
+        if found.pair in SHOP_PAIRS:
+            _approve_of_shop(found, yes=yes, no_apply=no_apply, as_json=as_json)
+            return
         configured = choose_one(connections(), f"{found.pair}/{found.scope}")
         _confirm(found, yes=yes)
         if no_apply:
@@ -105,6 +106,19 @@ def approve(hash_: str, yes: bool, no_apply: bool, as_json: bool) -> None:
             return
         rows = reconcile_now(engine, [(configured, Options(approve=found.hash))])
     tell(rows, as_json=as_json)
+
+
+def _approve_of_shop(found: StoredPlan, *, yes: bool, no_apply: bool, as_json: bool) -> None:
+    """Let a plan of a shop through. The sync that does it plans the other system anew, as every sync does."""
+    shop, entity = entity_of(found.scope)
+    if no_apply:
+        raise ConfigurationError(
+            "--no-apply is for plans of one direction: the sync of a shop approves and applies at once"
+        )
+    _confirm(found, yes=yes)
+    from sync_pipelines.cli.commerce_runs import synchronize_shop, tell_runs
+
+    tell_runs([synchronize_shop(shop, [entity], approve=[found.hash])], as_json=as_json)
 
 
 def _confirm(found: StoredPlan, *, yes: bool) -> None:
@@ -153,43 +167,20 @@ def _show(connection: Connection, found: StoredPlan, limit: int) -> None:
         output.show("Nothing to change.")
         return
     changes = plans.changes(connection, found.id, limit=limit)
-    rows = [(change.action, change.key, _difference(change), _why(change)) for change in changes]
+    # The merged records of a shop have keys that mean nothing to people.
+    rows = [
+        (one.action, one.natural_key if found.pair in SHOP_PAIRS else one.key, difference(one), _why(one))
+        for one in changes
+    ]
     output.show(output.table("Changes", ["action", "record", "before → after", "why"], rows))
     if found.changes > limit:
         output.show(f"... and {found.changes - limit} more; --limit shows more, --json everything")
-
-
-def _difference(change: Change) -> str:
-    before, after = change.before or {}, change.after or {}
-    if not change.fields:
-        return "linked, nothing is written" if change.action is Action.ADOPT else "-"
-    if not before:
-        return "\n".join(f"{name}: {_short(after.get(name))}" for name in change.fields)
-    return "\n".join(line for name in change.fields for line in _moved(name, before.get(name), after.get(name)))
-
-
-def _moved(name: str, before: object, after: object) -> Iterator[str]:
-    """Yield what differs, within attributes and components only the parts that do."""
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
-        yield f"{name}: {_short(before)} → {_short(after)}"
-        return
-    for part in sorted(before.keys() | after.keys()):
-        if before.get(part) != after.get(part):
-            yield from _moved(f"{name}.{part}", before.get(part), after.get(part))
 
 
 def _why(change: Change) -> str:
     marks = ["counted by the guard"] if change.destructive else []
     marks += [f"a person must do: {', '.join(change.blocked)}"] if change.blocked else []
     return f"{change.reason} ({'; '.join(marks)})" if marks else change.reason
-
-
-def _short(value: object) -> str:
-    if value is None:
-        return "nothing"
-    text = value if isinstance(value, str) else output.json_line(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 3] + "..."
 
 
 def _numbers(found: StoredPlan) -> Iterable[int]:

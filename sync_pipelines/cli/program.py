@@ -30,7 +30,8 @@ _COMMANDS = {
     # This one adds the commands for backups to the group.
     "deployments": "deployment_backups",
     "ledger": "ledger",
-    "commerce": "commerce",
+    # And this one the preview.
+    "commerce": "commerce_preview",
     "marketplaces": "marketplaces",
     "migrate": "database",
     "database": "database",

@@ -16,6 +16,8 @@ BOTH_WAYS = (
     "a shop is synchronized both ways: 'sync-pipelines commerce sync' does it, 'sync-pipelines commerce status' tells "
     "where it stands"
 )
+SHOP_PAIRS = ("commerce_woocommerce", "commerce_odoo")
+"""Under which the store keeps what is written to either system: plans, dead letters, and the audit log."""
 ENTITIES = ("customers", "products", "inventory", "orders", "payments")
 """Names for the options, so that help does not load the pipeline."""
 
@@ -52,6 +54,36 @@ def chosen_shops(wanted: str | None) -> list[ShopConnection]:
             f"{', '.join(one.name for one in configured)}"
         )
     return found
+
+
+def shop_scopes(wanted: str) -> list[tuple[str, str]]:
+    """Return the pairs and scopes of a shop (``nordwind``) or of an entity of it (``nordwind.orders``); maybe none.
+
+    Arguments:
+        wanted: may have the pipeline before it (``commerce/nordwind``), or one of the pairs (``commerce_odoo/...``).
+    """
+    before, _, name = wanted.rpartition("/")
+    chosen = SHOP_PAIRS if before in ("", COMMERCE) else (before,) if before in SHOP_PAIRS else ()
+    return [
+        (pair, scope)
+        for shop in shops()
+        for scope in map(shop.scope, shop.entities)
+        for pair in chosen
+        if name in (shop.name, scope)
+    ]
+
+
+def entity_of(scope: str) -> tuple[ShopConnection, EntityType]:
+    """Return the shop and the entity that a scope is about.
+
+    Raises:
+        ConfigurationError: the connections file knows no such shop any more.
+    """
+    for shop in shops():
+        for entity in shop.entities:
+            if shop.scope(entity) == scope:
+                return shop, entity
+    raise ConfigurationError(f"{scope} is no entity of a shop that the connections file has")
 
 
 def chosen_entities(connection: ShopConnection, wanted: tuple[str, ...]) -> list[EntityType]:

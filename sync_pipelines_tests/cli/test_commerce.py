@@ -16,6 +16,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sync_pipelines.cli import main
+from sync_pipelines.cli.shops import SHOP_PAIRS
+from sync_pipelines.pipelines.commerce.status import pair_names
 from sync_pipelines.sandbox.odoo import OdooStandIn
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
 from sync_pipelines_tests.pipelines.commerce.shop_runs import SECRETS, row_of
@@ -78,11 +80,25 @@ def shops(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: Shops) -> None:
-    planned = shops.run("commerce", "sync", "nordwind", "--dry-run", "--json")
+    planned = shops.run("commerce", "preview", "nordwind", "--json")
     assert planned.returncode == 0, planned.stderr
-    [customers] = json.loads(planned.stdout)["entities"]
-    assert customers["planned"]["odoo"] == {"to create": 2, "to update": 1, "to retire": 0}
-    assert customers["applied"] == {}
+    [customers] = json.loads(planned.stdout)
+    # The administrator of the shop and the company of Odoo are kept apart there: they are no conflicts.
+    assert customers["conflicts"] == 1
+    told = {one["system"]: one for one in customers["systems"]}
+    assert {name: (one["new"], one["updated"], one["deleted"], one["left_alone"]) for name, one in told.items()} == {
+        "WooCommerce": (0, 0, 0, 0),
+        "Odoo": (2, 1, 0, 0),
+    }
+    examples = {(one["record"], one["what"]): one["fields"] for one in told["Odoo"]["examples"]}
+    assert "city: nothing → Berlin" in examples[ADDRESS, "updated"]
+    assert shops.name_in_odoo() == "Somebody Else"
+    plans = shops.answer("plan", "list", "--connection", "nordwind")
+    assert {(one["pipeline"], one["counts"]["conflicts"]) for one in plans} == {(name, 0) for name in pair_names()}
+    assert shops.answer("plan", "list", "--pipeline", "commerce_odoo") == [
+        one for one in plans if one["pipeline"] == "commerce_odoo"
+    ]
+    assert shops.answer("dead-letter", "list", "--connection", "nordwind.customers") == []
 
     done = shops.run("commerce", "sync", "--entity", "customers")
     assert done.returncode == 0, done.stderr
@@ -115,6 +131,10 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     )
 
 
+def test_the_command_line_knows_under_which_names_the_store_keeps_a_shop() -> None:
+    assert pair_names() == SHOP_PAIRS
+
+
 def test_the_doctor_tries_both_systems_and_says_what_does_not_fit(shops: Shops) -> None:
     sound = {one["check"]: one for one in shops.answer("doctor")["checks"]}
     assert sound["commerce/nordwind: woocommerce"]["ok"], sound
@@ -136,6 +156,7 @@ def test_the_doctor_tries_both_systems_and_says_what_does_not_fit(shops: Shops) 
         (["commerce", "settle", "conflict-1", "accept"], "there is no open conflict conflict-1"),
         (["commerce", "settle", "conflict-1", "custom"], "custom needs --value"),
         (["commerce", "settle", "conflict-1", "custom", "--value", "name"], "is not FIELD=VALUE"),
+        (["plan", "list", "--connection", "nordwind.orders"], "a shop is synchronized both ways"),
         (["reconcile", "--connection", "nordwind"], "a shop is synchronized both ways"),
     ],
 )

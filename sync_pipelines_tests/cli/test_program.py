@@ -65,6 +65,7 @@ def test_the_commands_are_these() -> None:
         "commerce cancel",
         "commerce activity",
         "commerce work",
+        "commerce preview",
         "migrate",
         "database start",
         "database stop",

@@ -20,7 +20,13 @@ _RECORDS = text(
     "(m.left_key IS NOT NULL "
     "OR EXISTS (SELECT FROM sync.base b WHERE b.scope_id = :woocommerce AND b.left_key = m.key)) "
     "AND (m.right_key IS NOT NULL OR EXISTS (SELECT FROM sync.base b WHERE b.scope_id = :odoo AND b.left_key = m.key))"
-    ") AS linked FROM sync.merged m WHERE m.scope_id = :scope_id AND m.gone IS NULL"
+    ") AS linked, count(*) FILTER (WHERE NOT disputed) AS undisputed, count(*) FILTER (WHERE NOT disputed AND "
+    "(SELECT count(*) FROM sync.record_state r WHERE r.scope_id IN (:woocommerce, :odoo) AND r.key = m.key "
+    "AND r.state = 'synced') = 2) AS agreed "
+    "FROM sync.merged m CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM sync.sync_conflict c WHERE "
+    "c.scope_id = :scope_id AND c.applied_at IS NULL AND c.record_key IN "
+    "(m.key, 'woocommerce:' || m.key, 'odoo:' || m.key, m.natural_key)) AS disputed) d "
+    "WHERE m.scope_id = :scope_id AND m.gone IS NULL"
 )
 
 
@@ -31,6 +37,9 @@ class EntityStatus:
     Attributes:
         records: merged ones.
         linked: those of them that are known to be in both systems.
+        agreed: those about which both systems say the same, and no conflict is open.
+        left_alone: those that neither agree nor stand as a conflict: they wait for another record, for a system to
+            be mended, or for what only a person can do there.
         synced: those that agree, by system.
         retrying, dead_letters: of both systems together.
         conflicts: open ones, those included that are settled and not carried out yet.
@@ -42,6 +51,8 @@ class EntityStatus:
     entity: str
     records: int
     linked: int
+    agreed: int
+    left_alone: int
     synced: dict[str, int]
     retrying: int
     dead_letters: int
@@ -50,10 +61,15 @@ class EntityStatus:
     last_sync: datetime | None
 
 
+def pair_names() -> tuple[str, ...]:
+    """Return the names of the one-way pairs, from what is merged to either system."""
+    return tuple(f"{NAME}_{peer}" for peer in PEERS)
+
+
 def statuses(engine: Engine, connection: ShopConnection) -> list[EntityStatus]:
     """Return where the entities of a shop stand."""
     with engine.begin() as store:
-        applied = [plans.last_applied(store, f"{NAME}_{peer}") for peer in PEERS]
+        applied = [plans.last_applied(store, pair) for pair in pair_names()]
         return [_status(store, connection, entity, applied) for entity in connection.entities]
 
 
@@ -71,11 +87,13 @@ def _status(
         entity=entity.value,
         records=counts.records,
         linked=counts.linked,
+        agreed=counts.agreed,
+        left_alone=counts.undisputed - counts.agreed,
         synced={peer: tally[State.SYNCED] for peer, tally in tallies.items()},
         retrying=sum(tally[State.RETRYING] for tally in tallies.values()),
         dead_letters=sum(tally[State.DEAD_LETTERED] for tally in tallies.values()),
         conflicts=len(open_conflicts(store, connection, [entity])),
-        held=tuple(plan.hash[:12] for peer in PEERS for plan in plans.held(store, f"{NAME}_{peer}", name)),
+        held=tuple(plan.hash[:12] for pair in pair_names() for plan in plans.held(store, pair, name)),
         last_sync=min(moments) if len(moments) == len(PEERS) else None,
     )
 
@@ -84,7 +102,7 @@ def retry_dead_letters(engine: Engine, connection: ShopConnection, entities: lis
     """Give the dead-lettered records of some entities a new life. Returns how many there were."""
     with engine.begin() as store:
         return sum(
-            len(states.reprocess(store, ensure_scope(store, f"{NAME}_{peer}", connection.scope(entity)), None, by))
+            len(states.reprocess(store, ensure_scope(store, pair, connection.scope(entity)), None, by))
             for entity in entities
-            for peer in PEERS
+            for pair in pair_names()
         )
