@@ -73,13 +73,16 @@ class DagsterUi:
             raise SyncError(f"Dagster cannot load the definitions: {entry['message'].strip()}")
         return entry is not None
 
-    def launch(self, job: str, partition: str, tags: Mapping[str, str]) -> str:
+    def launch(self, job: str, partition: str | None, tags: Mapping[str, str]) -> str:
         """Launch one partition of a job through the queue and return the run's id.
+
+        Arguments:
+            partition: ``None`` where the tags name a range of them.
 
         Raises:
             SyncError: Dagster refuses.
         """
-        all_tags = {"dagster/partition": partition, **tags}
+        all_tags = {**({"dagster/partition": partition} if partition else {}), **tags}
         params = {
             "selector": {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, "jobName": job},
             "runConfigData": {},

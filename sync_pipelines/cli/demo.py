@@ -15,11 +15,20 @@ from sqlalchemy import Engine
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.children import Children
+from sync_pipelines.cli.conflict_tables import conflict_tables
 from sync_pipelines.cli.dagster_ui import ENDED, DagsterUi
 from sync_pipelines.cli.demo_discrepancies import discrepancies
 from sync_pipelines.cli.demo_home import DemoHome, demo_home, environment
 from sync_pipelines.cli.demo_ledgers import standings, until_replicated
 from sync_pipelines.cli.demo_peers import print_next_steps, started_peers, step
+from sync_pipelines.cli.demo_shops import (
+    ShopsOutcome,
+    discrepancies_table,
+    entities_table,
+    launched,
+    shops_outcome,
+    synchronized,
+)
 from sync_pipelines.cli.ledger import replicated_table
 from sync_pipelines.cli.ledger_runs import Replicated, replicate
 from sync_pipelines.cli.ledgers import chosen_ledgers
@@ -37,6 +46,8 @@ _UI_SECONDS = 180.0
 _RUN_SECONDS = 300.0
 _LOOK_SECONDS = 0.3
 _SCOPE_TAG = "sync/scope"
+MOST_CONFLICTS = 20
+"""Rows of each table of conflicts; the command that lists them shows all."""
 
 
 @click.command()
@@ -48,11 +59,11 @@ _SCOPE_TAG = "sync/scope"
 def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) -> None:
     """Show the whole thing on stand-ins of the external systems.
 
-    Starts a PostgreSQL, the stand-ins of a chain, of Waldur, of two BOSH Directors and of an Internet Computer replica,
-    a real OpenBao, the Dagster UI and its daemon, reconciles three providers' offerings and both Directors'
-    deployments, replicates a ledger that goes on growing, and goes on until Ctrl-C, which stops all of it. What
-    happened is kept for the next demo. Settings of the environment that lead to real connections or data are left
-    aside.
+    Starts a PostgreSQL, the stand-ins of a chain, of Waldur, of two BOSH Directors, of an Internet Computer replica, of
+    a WooCommerce shop and of Odoo, a real OpenBao, the Dagster UI and its daemon, reconciles three providers' offerings
+    and both Directors' deployments, synchronizes the shop with Odoo, replicates a ledger that goes on growing, and goes
+    on until Ctrl-C, which stops all of it. What happened is kept for the next demo. Settings of the environment that
+    lead to real connections or data are left aside.
     """
     console = output.progress_console()
     ui_port = None if once else _free_port(port, may_differ=ctx.get_parameter_source("port") is ParameterSource.DEFAULT)
@@ -69,17 +80,20 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
         engine = stack.enter_context(open_store())
         with step(console, "Dagster's tables"), dagster_instance():
             pass  # made when an instance is opened; webserver and daemon would both try at once
+        started = datetime.now(UTC)
         if ui_port is None:
             rows = reconcile_now(engine, [(one, Options()) for one in connections()])
-            if not print_outcome(engine, rows, replicate(engine, chosen_ledgers(None)), as_json=as_json):
+            outcome = shops_outcome(engine, started, synchronized())
+            if not print_outcome(engine, rows, replicate(engine, chosen_ledgers(None)), outcome, as_json=as_json):
                 ctx.exit(1)
             return
         # Dagster may reconcile and import by itself as soon as it is up: that is part of what is told.
-        started, before = datetime.now(UTC), standings(engine)
+        before = standings(engine)
         ui = stack.enter_context(_dagster(ui_port, children, console))
-        rows = _reconcile(engine, ui, children, console, started)
+        rows, problems = _reconcile(engine, ui, children, console, started)
+        outcome = shops_outcome(engine, started, problems)
         replicated = until_replicated(engine, before, console, children.check)
-        is_done = print_outcome(engine, rows, replicated, as_json=as_json)
+        is_done = print_outcome(engine, rows, replicated, outcome, as_json=as_json)
         print_next_steps(home, peers, ui)
         _wait(children, console)
         if not is_done:
@@ -124,8 +138,12 @@ def _until(condition: Callable[[], bool], children: Children, otherwise: str) ->
         time.sleep(_LOOK_SECONDS)
 
 
-def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Console, started: datetime) -> list[Summary]:
+def _reconcile(
+    engine: Engine, ui: DagsterUi, children: Children, console: Console, started: datetime
+) -> tuple[list[Summary], list[str]]:
     """Reconcile all connections as runs that go the usual way: queue, daemon, a process each.
+
+    Returns what came of them, and what kept shops from being synchronized.
 
     Arguments:
         started: changes of earlier plans are not counted.
@@ -135,10 +153,12 @@ def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Conso
             ui.launch(one.pipeline.job, one.name, {_SCOPE_TAG: one.full_name, "user": operator()}): one
             for one in connections()
         }
+        shops = launched(ui)
+        names = {run_id: one.name for run_id, one in ids.items()} | shops
         deadline = time.monotonic() + _RUN_SECONDS
         while True:
-            runs = ui.runs(list(ids))
-            say(", ".join(f"{one.name} {runs[run_id].status.lower()}" for run_id, one in ids.items() if run_id in runs))
+            runs = ui.runs(list(names))
+            say(", ".join(f"{name} {runs[run_id].status.lower()}" for run_id, name in names.items() if run_id in runs))
             if all(run.status in ENDED for run in runs.values()):
                 break
             children.check()
@@ -161,20 +181,25 @@ def _reconcile(engine: Engine, ui: DagsterUi, children: Children, console: Conso
                     since=started,
                 )
             )
-    return rows
+    return rows, [f"{name}: {ui.reason(run)}" for run, name in shops.items() if runs[run].status != "SUCCESS"]
 
 
 def print_outcome(
-    engine: Engine, rows: Sequence[Summary], replicated: Sequence[Replicated] = (), *, as_json: bool
+    engine: Engine,
+    rows: Sequence[Summary],
+    replicated: Sequence[Replicated],
+    shops: ShopsOutcome,
+    *,
+    as_json: bool,
 ) -> bool:
-    """Print what came of the first reconcile and of the first import.
+    """Print what came of the first reconcile, of the first sync and of the first import.
 
     Says whether all that was planned was done, every ledger imported to its end, and all mistakes found.
     """
     with engine.connect() as connection:
         documented = discrepancies(connection)
     if as_json:
-        told = {"connections": list(rows), "ledgers": list(replicated), "discrepancies": documented}
+        told = {"connections": list(rows), "ledgers": list(replicated), "discrepancies": documented, "shops": shops}
         output.print_json(told)
     else:
         _print_waiting(engine)
@@ -185,14 +210,20 @@ def print_outcome(
         output.show(summary_table("Reconciled", rows))
         if replicated:
             output.show(replicated_table(replicated))
+        output.show(
+            discrepancies_table(shops), *conflict_tables(shops.conflicts, MOST_CONFLICTS), entities_table(shops)
+        )
     advise(rows)
     for one in replicated:
         if one.problem:
             output.note(f"{one.name}: {one.problem}")
-    missing = [str(one.number) for one in documented if not one.found]
+    for problem in shops.problems:
+        output.note(problem)
+    missing = [*(str(one.number) for one in documented if not one.found), *shops.missing]
     if missing:
         output.note(f"documented discrepancies that were not found: {', '.join(missing)}")
-    return all(row.done for row in rows) and not any(one.problem for one in replicated) and not missing
+    is_done = not any(one.problem for one in replicated) and not shops.problems
+    return is_done and all(row.done for row in rows) and not missing
 
 
 def _print_waiting(engine: Engine) -> None:

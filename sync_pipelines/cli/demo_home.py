@@ -17,6 +17,7 @@ import yaml
 from sync_pipelines.cli.session import DAGSTER_VARIABLE
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.sandbox.demo import demo_tokens
+from sync_pipelines.sandbox.demo_commerce import commerce_secrets
 from sync_pipelines.sandbox.demo_deployments import deployment_secrets
 from sync_pipelines.settings import CONNECTIONS_VARIABLE
 from sync_pipelines.store import database, embedded
@@ -76,6 +77,7 @@ class DemoHome:
             DAGSTER_VARIABLE: str(self.project),
             **demo_tokens(),
             **deployment_secrets(),
+            **commerce_secrets(),
         }
 
     def write_connections(self, document: Mapping[str, Any]) -> None:

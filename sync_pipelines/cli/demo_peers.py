@@ -18,11 +18,13 @@ from sync_pipelines.cli.dagster_ui import DagsterUi
 from sync_pipelines.cli.demo_home import DemoHome
 from sync_pipelines.cli.session import connections
 from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, DemoUrls, demo_connections
+from sync_pipelines.sandbox.demo_commerce import ODOO_PORT, SHOP_PORT, CommercePeers, commerce_connections
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, VAULT_PORT, DeploymentPeers, deployment_connections
 from sync_pipelines.sandbox.demo_ledger import REPLICA_PORT, LedgerPeer, ledger_connections
 
 _SEEN_SOON = {"live": True, "poll_seconds": 5}
 """What is set for the demo's ledger besides: who watches it wants to see the tail grow."""
+_PRODUCT = 14
 _DEPLOYMENT = "redis-cache-small-3ceaaf30-8142-48ea-91d9-3080f9b439fc"
 
 
@@ -33,6 +35,7 @@ class Peers:
     offerings: DemoUrls
     deployments: DeploymentPeers | None
     ledger: LedgerPeer
+    commerce: CommercePeers
 
     @property
     def connections(self) -> dict[str, Any]:
@@ -40,6 +43,7 @@ class Peers:
         found = demo_connections(self.offerings)
         if self.deployments is not None:
             found |= deployment_connections(self.deployments)
+        found |= commerce_connections(self.commerce)
         ledgers = ledger_connections(self.ledger)
         return found | {name: [row | _SEEN_SOON for row in rows] for name, rows in ledgers.items()}
 
@@ -68,7 +72,9 @@ def started_peers(home: DemoHome, children: Children, console: Console) -> Peers
             children.check()
         told = json.loads(line)
         deployments = None if told["deployments"] is None else DeploymentPeers(**told["deployments"])
-    peers = Peers(DemoUrls(**told["offerings"]), deployments, LedgerPeer(**told["ledger"]))
+    peers = Peers(
+        DemoUrls(**told["offerings"]), deployments, LedgerPeer(**told["ledger"]), CommercePeers(**told["commerce"])
+    )
     if deployments is None:
         output.note(f"the deployments pipeline is not shown: {told['left_out']}")
     for what, url, port in _wanted_ports(peers):
@@ -81,6 +87,8 @@ def _wanted_ports(peers: Peers) -> Iterator[tuple[str, str, int]]:
     yield "the stand-in of Waldur", peers.offerings.waldur, WALDUR_PORT
     yield "the stand-in of the chain", peers.offerings.chain, CHAIN_PORT
     yield "the stand-in of the replica", peers.ledger.replica, REPLICA_PORT
+    yield "the stand-in of WooCommerce", peers.commerce.shop, SHOP_PORT
+    yield "the stand-in of Odoo", peers.commerce.odoo, ODOO_PORT
     if peers.deployments is not None:
         yield "the stand-in of the Director", peers.deployments.director, DIRECTOR_PORT
         yield "the stand-in of the second Director", peers.deployments.annex, DIRECTOR_PORT + 1
@@ -108,6 +116,14 @@ def print_next_steps(home: DemoHome, peers: Peers, ui: DagsterUi) -> None:
         "The ledger grows by a block every 45 s. Let it grow now, and see the block arrive within seconds:\n"
         f"  curl -X POST {peers.ledger.replica}/_sandbox/ledger/grow\n"
         "  sync-pipelines ledger status\n"
+    )
+    renamed = json.dumps({"id": _PRODUCT, "name": "Renamed in the shop"})
+    output.note(
+        "Rename a product in the shop, and see it arrive in Odoo; then settle what only a person can decide:\n"
+        f"  curl -X POST {peers.commerce.shop}/_sandbox/shop/edit_product -d '{renamed}'\n"
+        "  sync-pipelines commerce preview\n"
+        "  sync-pipelines commerce sync\n"
+        "  sync-pipelines commerce conflicts\n"
     )
     output.note(
         "In another terminal, look at it from there:\n"
