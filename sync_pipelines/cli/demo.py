@@ -43,7 +43,7 @@ from sync_pipelines.store.scopes import find_scope
 
 UI_PORT = 3000
 _UI_SECONDS = 180.0
-_RUN_SECONDS = 300.0
+_RUN_SECONDS = 600.0
 _LOOK_SECONDS = 0.3
 _SCOPE_TAG = "sync/scope"
 MOST_CONFLICTS = 20

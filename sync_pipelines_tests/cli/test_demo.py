@@ -42,7 +42,7 @@ def first(surroundings: dict[str, str]) -> dict[str, Any]:
 
 def _once(surroundings: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(
-        [*DEMO, "--once", "--json"], cwd=PROJECT, env=surroundings, capture_output=True, text=True, timeout=300
+        [*DEMO, "--once", "--json"], cwd=PROJECT, env=surroundings, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
