@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from sync_pipelines.core.cleaning import may_be_cleaned
 from sync_pipelines.core.records import Content
 from sync_pipelines.core.trees import same, same_field
 
@@ -134,6 +135,7 @@ def merge_two_ways(
     *,
     alike: Alike = same_field,
     choices: Mapping[str, Choice] | None = None,
+    lenient: Mapping[Side, Collection[str]] | None = None,
 ) -> Merged:
     """Merge what both sides say with what was agreed.
 
@@ -143,10 +145,12 @@ def merge_two_ways(
         rules: field -> who decides; a field without a rule is left to a person.
         alike: ``(field, wanted, shown) -> bool``: whether a side shows what is wanted.
         choices: field -> what a person decided.
+        lenient: fields that a side may show otherwise than it was told.
     """
-    before, choices = merged or {}, choices or {}
+    before, choices, lenient = merged or {}, choices or {}, lenient or {}
     # First what arrived: a side that shows the merged value, written or typed there, says nothing new.
-    (left, news), (right, more) = _listen(before, left, alike), _listen(before, right, alike)
+    left, news = _listen(before, left, alike, lenient.get(Side.LEFT, ()))
+    right, more = _listen(before, right, alike, lenient.get(Side.RIGHT, ()))
     open_fields = {name for name in (*before, *left.now, *right.now) if name not in before or name in choices}
     open_fields |= news | more | {name for name, rule in rules.items() if rule.one_way and name in before}
     field_ = _Field(before, left, right, rules, alike, choices)
@@ -265,15 +269,21 @@ class _Field:
         return self.left if side is Side.LEFT else self.right
 
 
-def _listen(merged: Content, view: View, alike: Alike) -> tuple[View, set[str]]:
-    """Return what is agreed on with a side before anything is decided, and the fields about which it says something."""
+def _listen(merged: Content, view: View, alike: Alike, lenient: Collection[str]) -> tuple[View, set[str]]:
+    """Return what is agreed on with a side before anything is decided, and the fields about which it says something.
+
+    A merged value that is on its way to a side may have arrived without our knowing. Where the side cleans what it is
+    told, a new value that may be a cleaned form of that one is taken for it.
+    """
     agreed, news = dict(view.agreed), set()
     for name, value in view.now.items():
         known = view.agreed.get(name)
         shows_it = known is not None and same(value, known.shown)
         if shows_it and known is not None and name in merged and same(merged[name], known.merged):
             continue
-        if name in merged and alike(name, merged[name], value):
+        due = name in lenient and known is not None and name in merged and not same(merged[name], known.merged)
+        cleaned = due and not shows_it and may_be_cleaned(merged[name], value)
+        if cleaned or (name in merged and alike(name, merged[name], value)):
             agreed[name] = Agreement(merged[name], value)
         elif not shows_it:
             news.add(name)

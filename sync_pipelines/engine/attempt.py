@@ -15,7 +15,14 @@ from sync_pipelines.core.plan import Action, Change
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.engine.context import Run
 from sync_pipelines.engine.ledger import Attempt
-from sync_pipelines.engine.settle import Settlement, agreement, moved_meanwhile, retirement, surely_retired
+from sync_pipelines.engine.settle import (
+    Settlement,
+    agreement,
+    moved_meanwhile,
+    not_arrived,
+    retirement,
+    surely_retired,
+)
 from sync_pipelines.engine.steps import Done, Intent, Outcome, Seen, Steps
 from sync_pipelines.store.attempts import Standing
 from sync_pipelines.store.storable import storable, storable_text
@@ -298,15 +305,18 @@ async def _write(work: _Work, current: Record, after: Content, fields: Sequence[
             work.run.pair.peers[1], FailureKind.GONE, f"{current.key} is gone since it was written", key=work.change.key
         )
     work.seen = Seen(current.key, observed)
-    lenient = work.run.pair.lenient_fields if failure is None else frozenset()
-    alike = work.run.pair.alike
-    unmet = [f for f in fields if f not in lenient and not alike(f, after[f], observed.content.get(f))]
+    if failure is None:
+        pair = work.run.pair
+        lenient = pair.lenient_fields
+        unmet = {f for f in fields if f not in lenient and not pair.alike(f, after[f], observed.content.get(f))}
+    else:
+        unmet = not_arrived(work.run.pair, fields, current.content, after, observed.content)
     if not unmet:
         return observed
     raise failure or PeerError(
         work.run.pair.peers[1],
         FailureKind.TRANSIENT,
-        f"accepted the write but shows other values for {', '.join(unmet)}; somebody else may be writing too",
+        f"accepted the write but shows other values for {', '.join(sorted(unmet))}; somebody else may be writing too",
         key=work.change.key,
     )
 

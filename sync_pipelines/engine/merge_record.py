@@ -127,6 +127,7 @@ class Judge:
             self.pair.rules,
             alike=self.pair.alike,
             choices=_choices(settled),
+            lenient={side: self.pair.lenient_in(side) for side in Side},
         )
         self.merges.changed += not same(result.content, row.content)
         self.merges.taken.update(result.taken.values())

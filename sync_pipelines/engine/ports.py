@@ -105,7 +105,8 @@ class Pair:
         state_field: content field that holds the record's state, counted apart in summaries.
         alike: ``(field, wanted, found) -> bool``: whether the target shows what it was told, for targets whose way of
             showing it is known (prices printed as floats).
-        lenient_fields: fields the target may store otherwise than sent (cleaned HTML): what was read back counts.
+        lenient_fields: fields the target may store otherwise than sent (cleaned HTML): what was read back counts. When
+            the reply to a write was lost, it counts if it may be a cleaned form of what was sent.
         blocked: ``(before, after, fields) -> {field: reason}``: fields only a person can bring through.
         out_of_service: ``content -> bool``: a record wanted out of service, whose held-back fields are no drift: nobody
             is served by them, and they are written when it comes back.

@@ -29,6 +29,7 @@ from sync_pipelines.engine.settle import (
     agreement,
     moved_meanwhile,
     named,
+    not_arrived,
     retirement,
     settle,
     surely_retired,
@@ -133,7 +134,7 @@ def _settlement(connection: Connection, run: Run, effect: Unsettled) -> Settleme
         return None
     assert change.after is not None
     after = change.after
-    unmet = {name for name in change.fields if not pair.alike(name, after[name], shown.get(name))}
+    unmet = not_arrived(pair, change.fields, change.before or {}, after, shown)
     blocked = set(change.blocked)
     if change.action is Action.CREATE:
         blocked |= set(pair.blocked(shown, after, tuple(sorted(unmet))))

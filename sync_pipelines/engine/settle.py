@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from sync_pipelines.core.canonical import fingerprint
+from sync_pipelines.core.cleaning import may_be_cleaned
 from sync_pipelines.core.errors import PeerError, PeerUnavailable
 from sync_pipelines.core.plan import Change
 from sync_pipelines.core.records import Content
@@ -89,6 +90,28 @@ def agreement(
         reasons.add(f"{', '.join(sorted(moved))} changed at the target while it was written")
     reason = "; ".join(sorted(reasons)) or f"{change.action}: {change.reason}"
     return Settlement(change.key, link, reason, agreed=not open_fields)
+
+
+def not_arrived(pair: Pair, fields: Collection[str], before: Content, after: Content, shown: Content) -> set[str]:
+    """Return the fields of which a target does not show that they were written, when nobody heard what came of it.
+
+    A field that the target cleans has arrived when it moved to what may be a cleaned form of what was sent. Without
+    that, the target's own form of our write would be taken for the word of somebody who edited it there.
+
+    Arguments:
+        before: what the target showed before.
+        after: what was sent.
+    """
+    return {
+        name
+        for name in fields
+        if not pair.alike(name, after[name], shown.get(name))
+        and (
+            name not in pair.lenient_fields
+            or same(before.get(name), shown.get(name))
+            or not may_be_cleaned(after[name], shown.get(name))
+        )
+    }
 
 
 def moved_meanwhile(pair: Pair, change: Change, observed: Content, written: Collection[str]) -> set[str]:

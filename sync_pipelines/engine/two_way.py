@@ -84,6 +84,10 @@ class TwoWayPair:
         """Say whether a record is retired in a system once it is deleted across."""
         return bool(self.policies.get(side, {}).get("retires", self.follows))
 
+    def lenient_in(self, side: Side) -> frozenset[str]:
+        """Return the fields that a system may show otherwise than it was told."""
+        return frozenset(self.policies.get(side, {}).get("lenient_fields", ()))
+
     def shows_retired(self, side: Side, content: Content) -> bool:
         """Say whether a system shows a record as retired."""
         retired: Callable[[Content], bool] = self.policies.get(side, {}).get("retired", retired_for_all_we_know)

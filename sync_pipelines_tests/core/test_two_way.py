@@ -169,3 +169,24 @@ def test_a_choice_is_void_once_somebody_edited_the_field_again() -> None:
 @pytest.mark.parametrize(("value", "is_empty"), [(None, True), ("", True), ([], True), (0, False), (False, False)])
 def test_nothing_and_zero_are_two_things(value: object, is_empty: bool) -> None:
     assert empty(value) is is_empty
+
+
+def test_given_a_value_on_its_way_then_a_cleaned_form_of_it_has_arrived_and_nobody_typed_it() -> None:
+    agreed = {"f": Agreement("a", "a")}
+    lenient = {Side.RIGHT: {"f"}}
+
+    merged = merge_two_ways(
+        {"f": " b "}, View({"f": " b "}, agreed_on(" b ")), View({"f": "b"}, agreed), {}, lenient=lenient
+    )
+    edited = merge_two_ways(
+        {"f": " b "}, View({"f": " b "}, agreed_on(" b ")), View({"f": "c"}, agreed), {}, lenient=lenient
+    )
+
+    assert (merged.contests, merged.right) == ({}, {"f": Agreement(" b ", "b")})
+    assert edited.contests == {"f": Contest(" b ", "c", " b ")}
+
+
+def test_given_nothing_on_its_way_then_a_change_of_blanks_and_signs_alone_is_an_edit() -> None:
+    sides = View({"f": "b!"}, agreed_on("b!")), View({"f": "b"}, agreed_on("b!"))
+
+    assert merge_two_ways({"f": "b!"}, *sides, {}, lenient={Side.RIGHT: {"f"}}).content == {"f": "b"}
