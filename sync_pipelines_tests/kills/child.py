@@ -32,6 +32,7 @@ _processes.set_forkserver_preload(
         "sync_pipelines_tests.conformance.registry",
         "sync_pipelines_tests.kills.chain_run",
         "sync_pipelines_tests.kills.ledger_run",
+        "sync_pipelines_tests.pipelines.commerce.ordered",
     ]
 )
 

@@ -58,6 +58,7 @@ class Point:
 
 _BATCH = "snapshot_batch"
 _MERGED = "UPDATE sync.snapshot SET added"
+_BOTH_WAYS = "UPDATE sync.merged m SET natural_key"
 _RECOVERED = "UPDATE sync.effect SET error"
 _PLAN_MADE = "UPDATE sync.plan SET hash"
 _PLAN_APPROVED = "UPDATE sync.plan SET state = 'approved'"
@@ -142,6 +143,17 @@ LEDGER_POINTS = {
     "after-commit": Point("the first batch is committed", Statement(_POSITION, Moment.AFTER_COMMIT)),
 }
 """Points of an import of a ledger, which stores a batch and the position behind it in one transaction."""
+
+TWO_WAY_POINTS = {
+    "before-merge": Point(
+        "what both systems show is merged, not committed", Statement(_BOTH_WAYS, Moment.BEFORE_COMMIT)
+    ),
+    "mid-merge": Point("COMMIT of the merge is on its way", Statement(_BOTH_WAYS, Moment.MID_COMMIT)),
+    "after-merge": Point("the merge is committed, neither plan is made", Statement(_BOTH_WAYS, Moment.AFTER_COMMIT)),
+    "before-settle": CHANGE_POINTS["before-settle"],
+    "mid-commit": CHANGE_POINTS["mid-commit"],
+}
+"""Points of a run between two systems that both may be edited, beside the replies to its writes."""
 
 EVENT_POINTS = {
     "before-cursor": Point(

@@ -72,8 +72,13 @@ async def _customers(opened: OpenShop, engine: Engine) -> EntityPair:
         right,
         natural_key=customers.natural_key,
         alike=customers.alike,
-        # A customer of the shop can only be deleted for good, which is for people to decide.
-        woocommerce={"not_creatable": customers.not_creatable_in_shop, "retires": False},
+        woocommerce={
+            "not_creatable": customers.not_creatable_in_shop,
+            # A customer of the shop can only be deleted for good, which is for people to decide.
+            "retires": False,
+            # The shop takes out of a name what looks like a tag.
+            "lenient_fields": frozenset({"name"}),
+        },
         odoo={"retired": _is_inactive, "destructive": _is_deactivated},
     )
     return EntityPair(pair, {Side.RIGHT: by_records(right)})
