@@ -12,6 +12,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
+from sync_pipelines.core.errors import FailureKind
+from sync_pipelines.systems.woocommerce.errors import Reason, WooCommerceError
+
 Converter = Callable[[Any], Any]
 Fields = Mapping[str, Converter]
 
@@ -19,8 +22,11 @@ MAX_DIGITS = 15
 """Digits before the point, and after it, of the numbers that are sent: PHP calculates with doubles."""
 
 
-class Unsendable(ValueError):
-    """A value has no right form on the wire; nothing was sent."""
+class Unsendable(WooCommerceError, ValueError):
+    """A value has no right form on the wire; nothing was sent. It is the record that is wrong, not the run."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(FailureKind.PERMANENT, problem, reason=Reason.VALIDATION)
 
 
 def body_of(values: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
@@ -41,7 +47,7 @@ def body_of(values: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
         try:
             body[name] = convert(value)
         except Unsendable as error:
-            raise Unsendable(f"{name}: {error}") from None
+            raise Unsendable(f"{name}: {error.message}") from None
     return body
 
 
@@ -146,7 +152,7 @@ def _list(convert: Converter) -> Converter:
             try:
                 items.append(convert(item))
             except Unsendable as error:
-                raise Unsendable(f"item {index}: {error}") from None
+                raise Unsendable(f"item {index}: {error.message}") from None
         return items
 
     return convert_all

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.systems.woocommerce.wire import (
     CUSTOMER,
     NEW_CUSTOMER,
@@ -126,4 +127,5 @@ def test_a_value_that_the_shop_would_bend_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(Unsendable) as caught:
         body_of(values, fields)
-    assert str(caught.value).startswith(place)
+    assert caught.value.message.startswith(place)
+    assert caught.value.kind is FailureKind.PERMANENT
