@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from sync_pipelines.sandbox.exchange import Answer, Exchange, page, phrase, with_header
 from sync_pipelines.sandbox.fault_kinds import ArmedFault, Fault, FaultKind
@@ -145,9 +145,13 @@ async def _echo(incident: Incident) -> None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     # The address as the client sent it: a key may stand in its path.
     address = scope["raw_path"].decode("ascii")
-    repeated = "refused: " + "; ".join(_spellings([headers.get("authorization", ""), address, *headers.values()]))
+    # A key may travel in the query, too.
+    query = [value for values in parse_qs(scope["query_string"].decode("latin-1")).values() for value in values]
+    asked = [headers.get("authorization", ""), *query, address, *headers.values()]
+    repeated = "refused: " + "; ".join(_spellings(asked))
     error = {"code": -32603, "message": "Internal error", "data": repeated}
     told = {"jsonrpc": "2.0", "detail": repeated, "errors": [repeated], "request": headers, "error": error}
+    told |= {"name": "", "code": "refused", "message": repeated}
     body = json.dumps(told) if incident.fault.body is None else incident.fault.body + repeated
     location = f"http://elsewhere.invalid{address}?echo={quote(headers.get('authorization', ''), safe='')}"
     extra = {"location": location, "x-request": address, "warning": headers.get("authorization", "")}

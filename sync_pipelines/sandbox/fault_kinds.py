@@ -63,6 +63,7 @@ class Fault:
         method: regular expression the whole method must match.
         path: regular expression searched for in the path.
         query: regular expression searched for in the raw query string.
+        sent: regular expression searched for in the request's body, for systems that name there what they are asked.
         times: how often it acts before it disarms itself; ``None`` for ever.
         skip: number of matching requests that are let through first.
         seconds: duration of latencies, hangs and pauses.
@@ -78,6 +79,7 @@ class Fault:
     method: str = ".*"
     path: str = ""
     query: str = ""
+    sent: str = ""
     times: int | None = None
     skip: int = 0
     seconds: float = 0.0
@@ -88,9 +90,10 @@ class Fault:
     location: str = "http://elsewhere.invalid/"
     rewrite: Rewrite | None = None
 
-    def concerns(self, method: str, path: str, query: str) -> bool:
+    def concerns(self, method: str, path: str, query: str, body: str = "") -> bool:
         """Whether a request is of the kind that the fault takes."""
-        return bool(re.fullmatch(self.method, method) and re.search(self.path, path) and re.search(self.query, query))
+        asked = re.fullmatch(self.method, method) and re.search(self.path, path) and re.search(self.query, query)
+        return bool(asked and re.search(self.sent, body))
 
 
 @dataclass(slots=True)
@@ -102,10 +105,10 @@ class ArmedFault:
     fired: int = 0
     memory: Memory = field(default_factory=Memory)
 
-    def takes(self, method: str, path: str, query: str = "") -> bool:
+    def takes(self, method: str, path: str, query: str = "", body: str = "") -> bool:
         """Whether this request is the fault's; counts it."""
         fault = self.fault
-        if not fault.concerns(method, path, query):
+        if not fault.concerns(method, path, query, body):
             return False
         if fault.times is not None and self.fired >= fault.times:
             return False

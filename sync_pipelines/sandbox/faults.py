@@ -70,12 +70,15 @@ class FaultInjector:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = ""
+        if any(armed.fault.sent for armed in self.armed):
+            body, receive = await _read_ahead(receive)
         for armed in self.armed:
-            if not armed.takes(*_asked(scope)):
+            if not armed.takes(*_asked(scope), body):
                 continue
             if armed.fault.kind is not FaultKind.LATENCY:
                 exchange = Exchange(self._remembering, scope, receive, send)
-                incident = Incident(exchange, armed, self._previous(armed.fault), self._shape)
+                incident = Incident(exchange, armed, self._previous(armed.fault, body), self._shape)
                 await ACTIONS[armed.fault.kind](incident)
                 return
             await asyncio.sleep(armed.fault.seconds)
@@ -97,8 +100,8 @@ class FaultInjector:
         if started:
             self._answers.append((scope, Answer(started["status"], list(started["headers"]), b"".join(parts))))
 
-    def _previous(self, fault: Fault) -> Answer | None:
-        return next((answer for scope, answer in reversed(self._answers) if fault.concerns(*_asked(scope))), None)
+    def _previous(self, fault: Fault, body: str) -> Answer | None:
+        return next((answer for scope, answer in reversed(self._answers) if fault.concerns(*_asked(scope), body)), None)
 
     async def _administer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -116,6 +119,22 @@ class FaultInjector:
             self.clear()
             response = JSONResponse([])
         await response(scope, receive, send)
+
+
+async def _read_ahead(receive: Receive) -> tuple[str, Receive]:
+    """Return the body of a request, and what gives the same messages to the application."""
+    messages: deque[Message] = deque()
+    while True:
+        message = await receive()
+        messages.append(message)
+        if message["type"] != "http.request" or not message.get("more_body"):
+            break
+    parts = [message.get("body", b"") for message in messages]
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return b"".join(parts).decode("utf-8", "replace"), again
 
 
 def _asked(scope: Scope) -> tuple[str, str, str]:

@@ -57,6 +57,8 @@ class Lie(StrEnum):
     """Each later page begins with the last row of the page before, in addition to its own."""
     MOVED = "moved"
     """Each later page begins with the last row of the page before, in place of its own first row."""
+    COVERED = "covered"
+    """Each page shows its first row again in place of its last one."""
     CIRCLE = "circle"
     """Every page is the first one, and more are always to come."""
     FIELD = "field"
@@ -128,6 +130,7 @@ _LIES: Mapping[Lie, Callable[[list[Row], int | None, int, Memory], Lied]] = {
     Lie.TOTAL: lambda rows, total, count, memory: (rows, None if total is None else total + count),
     Lie.REPEATED: lambda rows, total, count, memory: ([*memory.last[-1:], *rows], total),
     Lie.MOVED: lambda rows, total, count, memory: ([*memory.last[-1:], *rows[1 if memory.last else 0 :]], total),
+    Lie.COVERED: lambda rows, total, count, memory: ([*rows[:-1], rows[0]], total),
     Lie.CIRCLE: _circle,
 }
 

@@ -223,5 +223,14 @@ def _opened(engine: Engine) -> Iterator[MemorySubject]:
 MEMORY = Registration(
     "memory",
     _opened,
-    can=frozenset({Capability.TOTALS, Capability.STATES, Capability.INVALID, Capability.LEAVES_UNTRACKED}),
+    can=frozenset(
+        {
+            Capability.TOTALS,
+            Capability.STATES,
+            Capability.INVALID,
+            Capability.DRAFTS,
+            Capability.BLANKS,
+            Capability.LEAVES_UNTRACKED,
+        }
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +11,11 @@ from sync_pipelines.sandbox.rewriting import Lie, Rewrite
 from sync_pipelines_tests.conformance.subject import Mishap, ServedPeer, Skew, Step
 
 _WRITES = "POST|PUT|PATCH|DELETE"
+_TOLD = "refused by the test"
 _JSON: Mapping[str, Any] = {
     "content_type": "application/json",
-    "body": '{"detail": "refused by the test", "errors": ["refused"]}',
+    # Each system has a word of its own for what is wrong.
+    "body": json.dumps({"detail": _TOLD, "errors": ["refused"], "name": "", "code": "refused", "message": _TOLD}),
 }
 _FAULTS: Mapping[Mishap, Mapping[str, Any]] = {
     Mishap.REFUSED: {"kind": "status", "status": 400, **_JSON},
@@ -25,7 +28,6 @@ _FAULTS: Mapping[Mishap, Mapping[str, Any]] = {
 _LIES: Mapping[Skew, Lie] = {
     Skew.ROW_MISSING: Lie.OMITTED,
     Skew.TOTAL_TOO_LARGE: Lie.TOTAL,
-    Skew.ROW_TWICE: Lie.MOVED,
 }
 
 
@@ -38,7 +40,8 @@ def hinder_served(peer: ServedPeer, step: Step, mishap: Mishap, *, times: int | 
 @contextmanager
 def skewed_served(peer: ServedPeer, skew: Skew) -> Iterator[None]:
     """Skew the peer's listing within the block."""
-    rewrite = Rewrite(_LIES[skew])
-    fault = peer.faults.add("rewrite", method="GET", path=peer.listing, query=peer.listing_query, rewrite=rewrite)
+    rewrite = Rewrite(peer.twice if skew is Skew.ROW_TWICE else _LIES[skew])
+    where = {"path": peer.listing, "query": peer.listing_query, "sent": peer.listing_sent}
+    fault = peer.faults.add("rewrite", method=peer.reads, rewrite=rewrite, **where)
     yield
     peer.faults.remove(fault)

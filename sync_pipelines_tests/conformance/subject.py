@@ -7,6 +7,7 @@ What not every subject can do is a :class:`Capability`: checks that need one are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sqlalchemy import Engine
 from sync_pipelines.engine.ports import Pair
 from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import LoggedRequest
+from sync_pipelines.sandbox.rewriting import Lie
 
 Side = Literal["left", "right"]
 Step = Literal["create", "change"]
@@ -41,6 +43,10 @@ class Capability(StrEnum):
     """Records have a state, whose changes the pair counts apart."""
     INVALID = "invalid"
     """A record of the source that cannot be mapped is dead-lettered; elsewhere it is withheld with the reason."""
+    DRAFTS = "drafts"
+    """A create makes part of a record, and a write the rest."""
+    BLANKS = "blanks"
+    """Line ends and odd blanks are kept in what people write; elsewhere it is one line with plain blanks."""
     LEAVES_UNTRACKED = "leaves untracked"
     """What is at the target only, and was never linked, is reported and never touched."""
     RETIRES_UNTRACKED = "retires untracked"
@@ -92,6 +98,11 @@ class ServedPeer:
         listing_requests: how many requests a full pass takes, where later looks at single records send the same ones;
             ``None`` where they do not.
         change_of: regular expression for the paths of requests that change one record, with its right key as ``{key}``.
+        reads: regular expression for the methods of requests that read, at a peer that is written to.
+        record: regular expression for the paths of requests that read one record; empty for those of ``change``.
+        listing_sent: regular expression for the bodies of a listing's requests, where paths do not tell them.
+        change_sent_of: regular expression for the bodies of requests that change one record, as ``change_of``.
+        twice: what shows a row twice and hides another one.
     """
 
     name: str
@@ -104,6 +115,18 @@ class ServedPeer:
     change: str = "^$"
     listing_requests: int | None = None
     change_of: str = "{key}"
+    reads: str = "GET|HEAD"
+    record: str = ""
+    listing_sent: str = ""
+    change_sent_of: str = ""
+    twice: Lie = Lie.MOVED
+
+    def changing(self, right_key: str) -> dict[str, str]:
+        """Return how a fault finds the requests that change one record."""
+        return {
+            "path": self.change_of.format(key=right_key),
+            "sent": self.change_sent_of.replace("{key}", re.escape(right_key)),
+        }
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sync_pipelines.core.lifecycle import State
+from sync_pipelines_tests.conformance.needs import needs
 from sync_pipelines_tests.conformance.operator import Operator
-from sync_pipelines_tests.conformance.subject import Subject
+from sync_pipelines_tests.conformance.subject import Capability, Subject
 
 KEPT = {
     "emoji": "cloud ☁️ family 👩‍👩‍👧 flag 🇨🇭 thumb 👍🏽",
@@ -14,9 +17,11 @@ KEPT = {
     "right to left": "خادم سريع \u202bשרת\u202c",
     "quotes": "it's \"so\" called \\ 'here' \\n %s {0} $1 ;--",
     "wide": "高速サーバー 服务器 \U0001f600",
-    "line ends inside": "one\r\ntwo\nthree\ttab",
     "looks like JSON": '{"a": [1, null]}',
     "looks like a number": "0012.50",
+}
+BLANKS = {
+    "line ends inside": "one\r\ntwo\nthree\ttab",
     "odd blanks": "no\u00a0break zero\u200bwidth",
 }
 AWKWARD = {
@@ -38,14 +43,26 @@ def test_given_texts_in_any_script_then_they_arrive_unchanged_and_stay_agreed(
     subject: Subject, operator: Operator
 ) -> None:
     """Emoji, composed and decomposed letters, both directions, quotes: the same characters on both sides."""
-    keys = dict(zip(KEPT, subject.add(len(KEPT)), strict=True))
+    _expect_kept(subject, operator, KEPT)
+
+
+@needs(Capability.BLANKS)
+def test_given_texts_with_line_ends_and_odd_blanks_then_they_arrive_unchanged_and_stay_agreed(
+    subject: Subject, operator: Operator
+) -> None:
+    """What cannot be seen is part of a text, too."""
+    _expect_kept(subject, operator, BLANKS)
+
+
+def _expect_kept(subject: Subject, operator: Operator, texts: Mapping[str, str]) -> None:
+    keys = dict(zip(texts, subject.add(len(texts)), strict=True))
     for name, key in keys.items():
-        subject.rename(key, KEPT[name])
+        subject.rename(key, texts[name])
 
     operator.reconcile()
 
     shown = subject.shown()
-    altered = [name for name, key in keys.items() if KEPT[name] not in shown[subject.natural_key(key)][0].values()]
+    altered = [name for name, key in keys.items() if texts[name] not in shown[subject.natural_key(key)][0].values()]
     assert altered == []
     assert {operator.state(key).state for key in keys.values()} == {State.SYNCED}
     operator.ends_well()

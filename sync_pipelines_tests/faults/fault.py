@@ -72,17 +72,17 @@ def on(request: Request, kind: str, opening: Opening | None = None, **options: A
         match request:
             case "listing":
                 # Some peers are read by POST; at those that are written to, a POST is a write.
-                where = {"path": peer.listing, "method": "GET|HEAD" if side == "right" else ".*"}
+                where = {"path": peer.listing, "method": peer.reads if side == "right" else ".*"}
+                where["sent"] = peer.listing_sent
                 if "query" not in options:
                     where["query"] = peer.listing_query
             case "create" | "changes":
                 path = peer.create if request == "create" else peer.change
                 where = {"path": path, "method": WRITES}
             case "change":
-                path = peer.change_of.format(key=bench.right_key(bench.world.moved))
-                where = {"path": path, "method": WRITES}
+                where = {"method": WRITES, **peer.changing(bench.right_key(bench.world.moved))}
             case "record":
-                where = {"path": peer.change, "method": "GET"}
+                where = {"path": peer.record or peer.change, "method": peer.reads}
             case "anything":
                 where = {}
         armed = peer.faults.add(kind, **where, **options)

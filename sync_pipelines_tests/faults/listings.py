@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sync_pipelines.core.guard import GuardLimits
@@ -34,6 +35,11 @@ def lie(kind: Lie, *, count: int = 1, paged: bool = False, **more: Any) -> Arm:
         bench.subject.show_pages_of(_ALL)
 
     return arm
+
+
+def _all_at(bench: Bench, side: Side, moment: datetime, *, paged: bool = False) -> AbstractContextManager[Opening]:
+    value = moment.strftime(bench.pair.time_forms.get(side, "%Y-%m-%dT%H:%M:%SZ"))
+    return lie(Lie.FIELD, count=_ALL, paged=paged, field=bench.pair.times[side], value=value)(bench, side)
 
 
 def _row(id_: str, meaning: str, arm: Arm, expected: Mapping[Side, Expected], note: str = "") -> Fault:
@@ -73,7 +79,7 @@ LISTINGS = (
     _row(
         "moving-item",
         "a row moves to the next page while the list is read, and hides another one",
-        lie(Lie.MOVED, paged=True),
+        lambda bench, side: lie(bench.subject.peers[side].twice, paged=True)(bench, side),
         both(_unsealed("came twice|brought nothing new")),
     ),
     _row(
@@ -92,17 +98,13 @@ LISTINGS = (
     _row(
         "equal-timestamps",
         "all rows were made at the same moment",
-        lambda bench, side: lie(
-            Lie.FIELD, count=_ALL, paged=side == "right", field=bench.pair.times[side], value="2026-01-01T00:00:00Z"
-        )(bench, side),
+        lambda bench, side: _all_at(bench, side, datetime(2026, 1, 1, tzinfo=UTC), paged=side == "right"),
         both(Expected(Outcome.UNHARMED)),
     ),
     _row(
         "skewed-clock",
         "all rows were made in seventy years",
-        lambda bench, side: lie(Lie.FIELD, count=_ALL, field=bench.pair.times[side], value="2096-01-01T00:00:00Z")(
-            bench, side
-        ),
+        lambda bench, side: _all_at(bench, side, datetime(2096, 1, 1, tzinfo=UTC)),
         both(Expected(Outcome.UNHARMED)),
     ),
 )

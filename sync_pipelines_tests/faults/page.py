@@ -22,6 +22,7 @@ _OTHER_KILLS = (
     "kills/test_chain_events.py",
     "kills/test_vault_documents.py",
     "kills/test_ledger_import.py",
+    "kills/test_two_ways.py",
 )
 _DATABASE = (
     "engine/test_database_faults.py",

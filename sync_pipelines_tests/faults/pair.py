@@ -80,6 +80,7 @@ class PairFaults:
             ``None`` for all.
         expected: what a run comes to where this pair differs from the table, by id and side.
         times: name of the field that holds a row's time, by side.
+        time_forms: how such a time is written, as ``strftime`` has it, where that is not ISO 8601 with a ``Z``.
         put: puts fields into a record at the source, raw, and returns what undoes it. ``None`` is a null,
             :data:`sync_pipelines.sandbox.rewriting.REMOVED` leaves a field out.
         values: strange values at the source, by id.
@@ -95,6 +96,7 @@ class PairFaults:
     only: frozenset[str] | None = None
     expected: Mapping[str, Expected] = field(default_factory=dict)
     times: Mapping[Side, str] = field(default_factory=dict)
+    time_forms: Mapping[Side, str] = field(default_factory=dict)
     put: Callable[[Subject, str, Mapping[str, Any]], Callable[[], object]] | None = None
     values: Mapping[str, StrangeValue] = field(default_factory=dict)
     rows: Mapping[str, StrangeRow] = field(default_factory=dict)

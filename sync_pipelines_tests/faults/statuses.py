@@ -24,7 +24,7 @@ _BREAKER = 5
 def refusal(status: int, **more: Any) -> dict[str, Any]:
     """Return the options of a status with a JSON body, as APIs send it: each reads one of its members."""
     told = f"refused with {status}"
-    body = json.dumps({"detail": told, "errors": [told]})
+    body = json.dumps({"detail": told, "errors": [told], "name": "", "code": "refused", "message": told})
     return {"status": status, "content_type": "application/json", "body": body, **more}
 
 
@@ -48,8 +48,8 @@ def _one_record(bench: Bench, side: Side) -> Iterator[Opening]:
     """Refuse every write to the record that is to change its state, and to no other."""
     peer = bench.subject.peers[side]
     key = bench.right_key(bench.world.moved)
-    path = peer.change_of.format(key=key)
-    armed = peer.faults.add("status", method="POST|PUT|PATCH|DELETE", path=path, **refusal(403))
+    where = peer.changing(key)
+    armed = peer.faults.add("status", method="POST|PUT|PATCH|DELETE", **where, **refusal(403))
     yield QUICK
     assert armed.fired
     assert set(bench.errors()) == {bench.world.moved}, "another record was blamed"

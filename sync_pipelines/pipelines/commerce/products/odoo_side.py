@@ -34,17 +34,22 @@ _MOST = 5000
 
 
 class OdooProducts:
-    """Reads and writes the products of an Odoo database. Keys are ``5`` for a variant and ``template/7``."""
+    """Reads and writes the products of an Odoo database. Keys are ``5`` for a variant and ``template/7``.
 
-    def __init__(self, client: OdooClient, settings: ProductSettings) -> None:
+    Arguments:
+        page_size: rows of a page when everything is read.
+    """
+
+    def __init__(self, client: OdooClient, settings: ProductSettings, *, page_size: int = PAGE_SIZE) -> None:
         self._client = client
         self._settings = settings
+        self._page_size = page_size
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield all variants, archived ones included, and the templates that have several."""
         sweep.identity = "products"
         several: list[ProductVariant] = []
-        async for page in self._client.sweep(VARIANTS, sweep, page_size=PAGE_SIZE):
+        async for page in self._client.sweep(VARIANTS, sweep, page_size=self._page_size):
             several += [row for row in page.rows if row.attribute_value_ids]
             yield self._simple(page.rows)
         async for records in self._families(several, sweep):

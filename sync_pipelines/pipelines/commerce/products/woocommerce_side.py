@@ -29,6 +29,7 @@ from sync_pipelines.systems.woocommerce import (
     WooCommerceClient,
     reason_of,
 )
+from sync_pipelines.systems.woocommerce.listing import PAGE_SIZE
 
 _TAKEN = frozenset({Reason.NOT_CREATED, Reason.DUPLICATE})
 
@@ -40,12 +41,16 @@ class WooCommerceProducts:
 
     Arguments:
         batch: products that are looked at or written in one request; 1 for each by itself.
+        page_size: rows of a page of a list.
     """
 
-    def __init__(self, client: WooCommerceClient, settings: ProductSettings, *, batch: int = 1) -> None:
+    def __init__(
+        self, client: WooCommerceClient, settings: ProductSettings, *, batch: int = 1, page_size: int = PAGE_SIZE
+    ) -> None:
         self._client = client
         self._settings = settings
         self._single = ShopProducts(client, batch)
+        self._page_size = page_size
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield all products and variations, those in the trash included."""
@@ -206,7 +211,7 @@ class WooCommerceProducts:
         self, sweep: Sweep, window: Window | None, parents: list[Product]
     ) -> AsyncIterator[Sequence[Record]]:
         for status in (None, "trash"):
-            async for page in self._client.products.pages(sweep, window, status=status):
+            async for page in self._client.products.pages(sweep, window, status=status, page_size=self._page_size):
                 parents += [row for row in page.rows if row.type == Kind.VARIABLE]
                 yield self._records(page.rows)
 
