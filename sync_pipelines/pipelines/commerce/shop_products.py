@@ -27,7 +27,13 @@ class ShopProducts:
         return await self._gets.ask(product)
 
     async def update(self, product: int, values: Mapping[str, Any]) -> None:
-        """Change some fields of a product. Safe to repeat."""
+        """Change some fields of a product. Safe to repeat.
+
+        Raises:
+            PeerError: of this product, or of the request that it was in.
+        """
+        # In a request with others it would keep all of them from being sent.
+        self._client.products.must_be_sendable(values)
         await self._updates.ask((product, values))
 
     async def _get(self, ids: Sequence[int]) -> Sequence[Product | PeerError | None]:

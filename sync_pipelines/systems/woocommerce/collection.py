@@ -126,6 +126,10 @@ class Collection(Generic[T]):
         row = await self.session.write("POST", self.path, self._new_body(values))
         return self._parsed("POST", self.path, row, None)
 
+    def must_be_sendable(self, values: Mapping[str, Any]) -> None:
+        """Raise ``Unsendable`` for an update's values that have no right form."""
+        body_of(values, self.kind.writable)
+
     async def update(self, record_id: int, values: Mapping[str, Any]) -> T:
         """Change some fields of a record and return it. Every update moves its time of change, an equal one too."""
         path = self._record(record_id)

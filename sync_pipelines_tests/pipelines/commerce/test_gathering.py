@@ -76,6 +76,19 @@ def test_given_one_product_that_is_refused_then_it_spoils_no_other(shop: ServedS
     assert [one.id for one in shop.shop.world.products.values() if one.values.get("global_unique_id")] == [other.id]
 
 
+def test_given_one_price_that_the_shop_cannot_be_sent_then_it_spoils_no_other(shop: ServedShop) -> None:
+    reprice(shop)
+    [variant] = shop.odoo.world.find("product.product", ["default_code", "=", "P-3"])
+    shop.odoo.world.write("product.product", variant, list_price=1e17)
+
+    [done] = shop.carried_out(PRODUCTS)
+
+    assert (done.applied[Side.LEFT].actions["update"], done.applied[Side.LEFT].failed) == (COUNT - 1, 1)
+    [conflict] = shop.conflicts()
+    assert (conflict.item, conflict.kind) == ("P-3", Kind.VALIDATION_ERROR)
+    assert "more digits than a price can have" in str(conflict.data)
+
+
 @pytest.mark.parametrize("fault", [FaultKind.DROP_AFTER_COMMIT, FaultKind.ERROR_AFTER_COMMIT, FaultKind.STATUS])
 def test_given_a_batch_without_an_answer_then_what_the_shop_shows_decides(shop: ServedShop, fault: FaultKind) -> None:
     options = {"status": 503, "body": "busy"} if fault is FaultKind.STATUS else {}
