@@ -126,3 +126,14 @@ def test_the_demo_is_moved_to_the_time_of_its_clock_and_its_timeline_plays() -> 
         assert 90011027 in standin.world.offers
         clock.advance(timedelta(minutes=16).total_seconds())
         assert 90011027 not in {row["offer_id"] for row in items(client, "offers")}
+
+
+def test_another_process_can_change_the_account() -> None:
+    standin = TakealotStandIn.demo()
+    with standin.running() as url, httpx.Client(base_url=url.removesuffix("/v1"), headers=KEY) as client:
+        said = client.post("/_sandbox/takealot/edit_offer", json={"id": 90010000, "selling_price": 1})
+        assert (said.status_code, standin.world.offers[90010000]["selling_price"]) == (200, 1)
+        assert client.post("/_sandbox/takealot/edit_offer", json={"id": 1}).status_code == 404
+        assert client.post("/_sandbox/takealot/replace_key", json={"api_key": "new"}).status_code == 200
+        assert client.get("/v1/offers").status_code == 403
+        assert client.get("/_sandbox/takealot").json()["offers"] == 80

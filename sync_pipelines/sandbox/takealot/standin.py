@@ -15,6 +15,7 @@ from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import RequestLog
 from sync_pipelines.sandbox.rewriting import set_member
 from sync_pipelines.sandbox.server import serve
+from sync_pipelines.sandbox.takealot.admin import administered
 from sync_pipelines.sandbox.takealot.application import ROOT, takealot_application
 from sync_pipelines.sandbox.takealot.seeds import bulk_world, demo_world
 from sync_pipelines.sandbox.takealot.world import TakealotWorld
@@ -26,13 +27,13 @@ class TakealotStandIn:
     Attributes:
         world: its state; tests read and change it directly.
         faults: switchable HTTP faults in front of it.
-        app: the ASGI application with request log and faults.
+        app: the ASGI application with request log, faults and routes of administration.
     """
 
     def __init__(self, world: TakealotWorld | None = None) -> None:
         self.world = world or bulk_world(orders=0, offers=0)
         self.faults = FaultInjector(takealot_application(self.world), Envelope())
-        self.app: ASGIApp = RequestLog(self.faults, self.world.requests)
+        self.app: ASGIApp = administered(RequestLog(self.faults, self.world.requests), self.world)
 
     @classmethod
     def demo(cls, clock: Clock | None = None) -> TakealotStandIn:

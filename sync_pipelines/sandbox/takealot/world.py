@@ -80,6 +80,19 @@ class TakealotWorld:
             else:
                 table[event.key] = event.row
 
+    def replace_key(self, api_key: str) -> None:
+        """Make a new key, which ends the old one."""
+        self.api_key = api_key
+
+    def set_latency(self, seconds: float) -> None:
+        """Let each answer take so long."""
+        self.latency = seconds
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the account holds, in numbers."""
+        tables = {"sales": self.sales, "offers": self.offers, "returns": self.returns}
+        return {"now": self.now().isoformat(), **{name: len(table) for name, table in tables.items()}}
+
     def add_sale(
         self, order_id: int, *, days_ago: float = 0, status: str = "New Lead Time Order", **fields: Any
     ) -> int:

@@ -289,13 +289,13 @@ def test_whatever_goes_wrong_with_an_answer_the_next_run_heals_it(engine: Engine
 def test_a_key_that_is_refused_expires_the_connection_until_another_is_given(engine: Engine) -> None:
     standin = TakealotStandIn(bulk_world(orders=2, clock=Clock()))
     with account(engine, standin) as pulled:
-        standin.world.api_key = "a-new-key-of-the-portal"
+        standin.world.replace_key("a-new-key-of-the-portal")
         outcome = asyncio.run(run_cycle(engine, [pulled.connection], Request("refused", read_delay=0.0), LOG))
         state = pulled.rows("SELECT status, sync_status, last_error FROM sync.marketplace_connection")[0]
         assert (outcome.success, state["status"], state["sync_status"]) == (False, "expired", "error")
         assert "(HTTP 403): Forbidden - check the API key" in state["last_error"]
         assert DEMO_KEY not in state["last_error"]
-        standin.world.api_key = DEMO_KEY
+        standin.world.replace_key(DEMO_KEY)
         assert asyncio.run(run_cycle(engine, [pulled.connection], Request("mended"), LOG)).success
         state = pulled.rows("SELECT status, sync_status, last_error FROM sync.marketplace_connection")[0]
     assert state == {"status": "connected", "sync_status": "success", "last_error": None}
