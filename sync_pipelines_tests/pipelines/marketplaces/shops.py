@@ -24,10 +24,9 @@ LOG = logging.getLogger("marketplaces")
 
 
 @dataclass
-class PulledShop:
-    """A shop that is connected."""
+class Pulled:
+    """An account that is connected, and what is stored of it."""
 
-    standin: WooCommerceStandIn
     connection: MarketplaceConnection
     engine: Engine
 
@@ -58,6 +57,13 @@ class PulledShop:
         return dict(self.rows("SELECT order_key, status FROM sync.marketplace_order WHERE deleted_at IS NULL"))
 
 
+@dataclass
+class PulledShop(Pulled):
+    """A shop that is connected."""
+
+    standin: WooCommerceStandIn
+
+
 def connected(name: str, url: str, **fields: Any) -> MarketplaceConnection:
     """Return a connection to a shop."""
     access = {
@@ -74,4 +80,4 @@ def pulled_shop(engine: Engine, standin: WooCommerceStandIn | None = None) -> It
     """Serve a shop and connect it."""
     standin = standin or WooCommerceStandIn()
     with standin.running() as url:
-        yield PulledShop(standin, connected("acme-shop", url), engine)
+        yield PulledShop(connected("acme-shop", url), engine, standin)
