@@ -2,13 +2,11 @@
 -- system showed them last, and the keys that both systems have for them.
 --   :scope_id, :left_scope, :right_scope  scopes of the pair and of either system
 --   :keys                                 keys in the left system; a number also stands for the variation "<any>/<number>"
---   :natural_keys                         natural keys of further records
--- One row for each system: its keys and their natural keys. Indexes: record_natural_key, primary key of sync.record,
--- merged_left; only a variation that is gone is looked for among all keys.
+-- One row for each system: its keys and their natural keys. Indexes: primary key of sync.record, merged_left; only a
+-- variation that is gone is looked for among all keys.
 WITH named AS (
     SELECT key, natural_key FROM sync.record
-     WHERE scope_id = :left_scope AND side = 'right'
-       AND (key = ANY (CAST(:keys AS text[])) OR natural_key = ANY (CAST(:natural_keys AS text[])))
+     WHERE scope_id = :left_scope AND side = 'right' AND key = ANY (CAST(:keys AS text[]))
      UNION
     SELECT key, natural_key FROM sync.record
      WHERE scope_id = :left_scope AND side = 'right' AND key LIKE '%/%'
@@ -21,10 +19,6 @@ WITH named AS (
     SELECT b.right_key FROM named n
       JOIN sync.base l ON l.scope_id = :left_scope AND l.right_key = n.key
       JOIN sync.base b ON b.scope_id = :right_scope AND b.left_key = l.left_key
-     UNION
-    SELECT key FROM sync.record
-     WHERE scope_id = :right_scope AND side = 'right'
-       AND natural_key IN (SELECT natural_key FROM named UNION SELECT unnest(CAST(:natural_keys AS text[])))
 )
 SELECT 'left' AS side, key, natural_key FROM named
  UNION ALL

@@ -79,6 +79,19 @@ class SnapshotLoader:
         """Stage records."""
         self._staging.add(records)
 
+    def stored_under(self, natural_keys: Sequence[str]) -> set[str]:
+        """Return the keys of what is stored under some natural keys. Call it before anything is added."""
+        with self._connection.begin():
+            return set(
+                self._connection.execute(
+                    text(
+                        "SELECT key FROM sync.record WHERE scope_id = :scope_id AND side = :side "
+                        "AND natural_key = ANY (CAST(:natural_keys AS text[]))"
+                    ),
+                    {"scope_id": self._scope.id, "side": self._side, "natural_keys": list(natural_keys)},
+                ).scalars()
+            )
+
     def close(self) -> None:
         """Leave the connection to others."""
         self._staging.close()

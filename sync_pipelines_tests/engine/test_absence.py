@@ -196,3 +196,28 @@ def test_given_an_empty_source_that_retires_nothing_no_orphans_are_reported_unti
     assert world.findings() == set()
     world.reconcile()
     assert len(world.findings()) == 3
+
+
+def test_given_a_record_that_goes_by_another_natural_key_at_the_target_a_selective_look_does_not_take_it_for_gone(
+    world: World,
+) -> None:
+    world.fill(3)
+    world.reconcile()
+    links = world.links()
+    world.right.replace(links["k02"], natural_key="renamed by hand")
+
+    planned = world.reconcile(keys=["nk-k02"], plan_only=True)
+
+    assert planned.plan.counts["create"] == 0
+    stored = world.sql("SELECT natural_key FROM sync.record WHERE side = 'right' AND key = :key", key=links["k02"])
+    assert stored == [("renamed by hand",)]
+
+
+def test_given_a_record_that_is_gone_at_the_target_a_selective_look_finds_so(world: World) -> None:
+    world.fill(3)
+    world.reconcile()
+    world.right.remove(world.links()["k02"])
+
+    assert world.writes_of(lambda: world.reconcile(keys=["nk-k02"])) == {"create": 1, "write": 1}
+
+    assert world.agrees()

@@ -1,7 +1,7 @@
 """Looks at records that are named by their keys in the shop, and at what stands for them in Odoo; at nothing else.
 
-A record that is looked up by its natural key and not found counts as gone. So nothing is looked up by that alone: what
-is stored under a natural key is read by its own key, too, since it may have another natural key by now.
+Either system is looked through for their natural keys, those that they had among them. What stands for them in Odoo is
+read by its own key as well, since it may go by another natural key there.
 """
 
 from __future__ import annotations
@@ -37,12 +37,9 @@ async def look_at_named(pair: TwoWayPair, store: Engine, keys: Sequence[str]) ->
     Raises:
         PeerError: a system could not be asked.
     """
-    known = await in_thread(_known, store, pair, keys, ())
+    known = await in_thread(_known, store, pair, keys)
     left = await _read(pair.left, {*_written_out(keys, known["left"]), *known["left"]})
     natural_keys = {*known["left"].values(), *_natural_keys(left.values())}
-    known = await in_thread(_known, store, pair, keys, sorted(natural_keys))
-    # Who had a natural key that has moved to another record is looked at, too.
-    left |= await _read(pair.left, known["left"].keys() - left.keys())
     sweep = Sweep()
     right = await _found(pair.right, natural_keys - {""}, sweep)
     right |= await _read(pair.right, known["right"].keys() - right.keys())
@@ -79,19 +76,13 @@ async def _found(side: Target, natural_keys: Iterable[str], sweep: Sweep) -> dic
     return {record.key: record async for page in side.look(wanted, sweep) for record in page}
 
 
-def _known(store: Engine, pair: TwoWayPair, keys: Sequence[str], natural_keys: Sequence[str]) -> _Known:
+def _known(store: Engine, pair: TwoWayPair, keys: Sequence[str]) -> _Known:
     with store.begin() as connection:
         own = ensure_scope(connection, pair.name, pair.scope)
         left, right = (ensure_scope(connection, f"{pair.name}_{peer}", pair.scope) for peer in pair.peers)
         rows = connection.execute(
             text(statement("named_records")),
-            {
-                "scope_id": own.id,
-                "left_scope": left.id,
-                "right_scope": right.id,
-                "keys": list(keys),
-                "natural_keys": [key for key in natural_keys if key],
-            },
+            {"scope_id": own.id, "left_scope": left.id, "right_scope": right.id, "keys": list(keys)},
         )
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for row in rows:
