@@ -10,7 +10,7 @@ from itertools import islice
 from sqlalchemy import Connection, text
 
 from sync_pipelines.core.canonical import fingerprint
-from sync_pipelines.core.errors import SnapshotUnsealed
+from sync_pipelines.core.errors import FailureKind, SnapshotUnsealed
 from sync_pipelines.core.guard import GuardFacts, judge
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.plan import Action, Change, PlanCounts, PlanHash
@@ -309,7 +309,8 @@ def _bury(connection: Connection, run: Run, item: LeftAlone) -> None:
         states.reprocess(connection, run.scope, [item.key], "a new reason at the source")
     states.fail(connection, run.scope, item.key, item.reason, counted=True, retry_seconds=None)
     payload = fingerprint({"key": item.key, "reason": item.reason}).hex()
-    states.bury(connection, run.scope, item.key, action="map", payload_hash=payload, plan_hash=None)
+    kind = FailureKind.PERMANENT
+    states.bury(connection, run.scope, item.key, action="map", payload_hash=payload, plan_hash=None, kind=kind)
     ledger.dead_lettered(connection, run, item.key, item.reason, attempts=1)
 
 

@@ -217,6 +217,7 @@ def failed(
                 action=change.action,
                 payload_hash=fingerprint(change.after or {}).hex(),
                 plan_hash=plan_hash,
+                kind=error.kind,
             )
             ledger.dead_lettered(connection, run, change.key, text, attempts=state.failures)
             return f"{text}; dead-lettered: {reason}"

@@ -28,7 +28,7 @@ from sqlalchemy import Engine
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.orchestration.intervals import cron_of, is_even
 from sync_pipelines.orchestration.spec import SCOPE_TAG, Named, ReconcilePipeline
-from sync_pipelines.store import audit, owed, states
+from sync_pipelines.store import audit, owed, waiting
 from sync_pipelines.store.storable import storable_text
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
@@ -162,7 +162,7 @@ def retry_sensor(pipeline: ReconcilePipeline, job: Job) -> SensorDefinition:
     )
     def retries(context: SensorEvaluationContext, store: ResourceParam[Engine]) -> Iterator[RunRequest | SkipReason]:
         with store.begin() as connection:
-            due = states.due(connection, pipeline.name)
+            due = waiting.due(connection, pipeline.name)
             owing = {item.scope for item in owed.standing(connection, pipeline.name)}
         asked = 0
         for name in [scope.name for scope in pipeline.scopes]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.core.lifecycle import INITIAL, Event, State, advance, sources_of, target_of
 from sync_pipelines.store.scopes import Scope
-from sync_pipelines.store.statements import Part, statement, text
+from sync_pipelines.store.statements import Part, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class RecordState:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that was given up."""
+    """A record that was given up; ``failure_kind`` is that of its last failure, ``None`` where nobody noted it."""
 
     id: int
     scope: str
@@ -48,6 +49,7 @@ class DeadLetter:
     dead_lettered_at: datetime
     payload_hash: str
     plan_hash: str | None
+    failure_kind: FailureKind | None
     state: str
     closed_at: datetime | None
     closed_by: str | None
@@ -240,22 +242,37 @@ def fail(
 
 
 def bury(
-    connection: Connection, scope: Scope, key: str, *, action: str, payload_hash: str, plan_hash: str | None
+    connection: Connection,
+    scope: Scope,
+    key: str,
+    *,
+    action: str,
+    payload_hash: str,
+    plan_hash: str | None,
+    kind: FailureKind | None = None,
 ) -> None:
-    """Dead-letter a record that has just failed, keeping its history."""
+    """Dead-letter a record that has just failed in some way, keeping its history."""
     state = find_state(connection, scope, key)
     assert state is not None
     after = advance(state.state, Event.GIVEN_UP)
     connection.execute(
         text(
             "INSERT INTO sync.dead_letter AS d (scope_id, key, action, first_error, last_error, attempts, "
-            "first_attempt_at, last_attempt_at, payload_hash, plan_hash) SELECT scope_id, key, :action, first_error, "
-            "last_error, failures, first_failed_at, last_attempt_at, :payload_hash, :plan_hash FROM sync.record_state "
-            "WHERE scope_id = :scope_id AND key = :key ON CONFLICT (scope_id, key) WHERE state = 'open' DO UPDATE SET "
-            "last_error = EXCLUDED.last_error, last_attempt_at = EXCLUDED.last_attempt_at, "
-            "attempts = d.attempts + 1, payload_hash = EXCLUDED.payload_hash, plan_hash = EXCLUDED.plan_hash"
+            "first_attempt_at, last_attempt_at, payload_hash, plan_hash, failure_kind) SELECT scope_id, key, :action, "
+            "first_error, last_error, failures, first_failed_at, last_attempt_at, :payload_hash, :plan_hash, :kind "
+            "FROM sync.record_state WHERE scope_id = :scope_id AND key = :key "
+            "ON CONFLICT (scope_id, key) WHERE state = 'open' DO UPDATE SET last_error = EXCLUDED.last_error, "
+            "last_attempt_at = EXCLUDED.last_attempt_at, attempts = d.attempts + 1, payload_hash = "
+            "EXCLUDED.payload_hash, plan_hash = EXCLUDED.plan_hash, failure_kind = EXCLUDED.failure_kind"
         ),
-        {"scope_id": scope.id, "key": key, "action": action, "payload_hash": payload_hash, "plan_hash": plan_hash},
+        {
+            "scope_id": scope.id,
+            "key": key,
+            "action": action,
+            "payload_hash": payload_hash,
+            "plan_hash": plan_hash,
+            "kind": kind,
+        },
     )
     connection.execute(
         text(
@@ -319,55 +336,9 @@ def letters(connection: Connection, pair: str, *, scope: str | None = None, open
         ),
         {"pair": pair, "scope": scope, "open_only": open_only},
     )
-    return [DeadLetter(**row._mapping) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class DueRetry:
-    """A record whose retry is due."""
-
-    scope: str
-    natural_key: str
-    next_retry_at: datetime
-
-
-def due(connection: Connection, pair: str) -> list[DueRetry]:
-    """Return the records of a pair whose retry is due."""
-    rows = connection.execute(
-        text(
-            "SELECT s.name AS scope, coalesce(l.natural_key, b.natural_key, r.key) AS natural_key, r.next_retry_at "
-            "FROM sync.record_state r JOIN sync.scope s ON s.id = r.scope_id "
-            "LEFT JOIN sync.record l ON l.scope_id = r.scope_id AND l.side = 'left' AND l.key = r.key "
-            "LEFT JOIN sync.base b ON b.scope_id = r.scope_id AND b.left_key = r.key "
-            "WHERE s.pair = :pair AND r.state = 'retrying' AND r.next_retry_at <= now() ORDER BY s.name, r.key"
-        ),
-        {"pair": pair},
-    )
-    return [DueRetry(**row._mapping) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """A record that is not in agreement, and what is known of why."""
-
-    pair: str
-    scope: str
-    natural_key: str
-    state: State
-    reason: str
-    next_retry_at: datetime | None
-
-
-def in_states(
-    connection: Connection, scopes: Sequence[Scope], wanted: Sequence[State], *, limit: int
-) -> list[Unsettled]:
-    """Return the first records of some scopes that are in some states other than synced."""
-    rows = connection.execute(
-        text(statement("records_in_states")),
-        {"scopes": [scope.id for scope in scopes], "states": [state.value for state in wanted], "most": limit},
-    )
     return [
-        Unsettled(row.pair, row.scope, row.natural_key, State(row.state), row.reason, row.next_retry_at) for row in rows
+        DeadLetter(**{**row._mapping, "failure_kind": row.failure_kind and FailureKind(row.failure_kind)})
+        for row in rows
     ]
 
 

@@ -10,7 +10,7 @@ from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
-from sync_pipelines.store import states
+from sync_pipelines.store import waiting
 from sync_pipelines_tests.engine.worlds import World, breaker_open, ignored, lost_reply, refused, rolled_back
 
 TRANSIENT = refused(FailureKind.TRANSIENT, 503)
@@ -256,7 +256,7 @@ def test_given_a_due_retry_its_natural_key_is_named_and_a_selective_run_does_it(
 
     def due() -> list[str]:
         with world.engine.begin() as connection:
-            return [retry.natural_key for retry in states.due(connection, "worlds")]
+            return [retry.natural_key for retry in waiting.due(connection, "worlds")]
 
     assert due() == []
     world.let_time_pass()

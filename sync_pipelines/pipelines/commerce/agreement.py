@@ -12,10 +12,10 @@ from sync_pipelines.core.lifecycle import State
 from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopConnection
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.pipelines.commerce.orders.lines import CENT
-from sync_pipelines.store import states
+from sync_pipelines.store import states, waiting
 from sync_pipelines.store.scopes import Scope, ensure_scope
 from sync_pipelines.store.statements import statement, text
-from sync_pipelines.store.states import Unsettled
+from sync_pipelines.store.waiting import Unsettled
 
 SHOWN = 20
 """Records that a failing check names."""
@@ -119,7 +119,7 @@ def drifted(store: Connection, connection: ShopConnection) -> tuple[int, list[Dr
 def in_states(store: Connection, connection: ShopConnection, wanted: Sequence[State]) -> list[Unsettled]:
     """Return the first records of a shop that are in some states, in either system."""
     scopes = [_scope(store, connection, entity, peer) for entity in connection.entities for peer in PEERS]
-    return states.in_states(store, scopes, wanted, limit=SHOWN)
+    return waiting.in_states(store, scopes, wanted, limit=SHOWN)
 
 
 def tally(store: Connection, connection: ShopConnection, entity: EntityType) -> dict[str, dict[State, int]]:

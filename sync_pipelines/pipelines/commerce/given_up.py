@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from sync_pipelines.core.conflicts import Kind
+from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.core.two_way import Side
 from sync_pipelines.engine.two_way import TwoWayPair
 from sync_pipelines.store import conflicts, states
@@ -30,7 +31,7 @@ def try_settled(store: Connection, pair: TwoWayPair, scopes: Scopes) -> int:
     return tried
 
 
-def note_given_up(store: Connection, pair: TwoWayPair, scopes: Scopes, max_retries: int) -> int:
+def note_given_up(store: Connection, pair: TwoWayPair, scopes: Scopes) -> int:
     """Let every record that is given up stand as a conflict, and close those that are not any more.
 
     Returns how many stand.
@@ -42,7 +43,7 @@ def note_given_up(store: Connection, pair: TwoWayPair, scopes: Scopes, max_retri
             Found(
                 record=_record(pair, side, letter.key),
                 item=names.get(letter.key, letter.key),
-                kind=_kind(letter, max_retries),
+                kind=_kind(letter),
                 reason=f"given up in {pair.peer(side)}: {letter.last_error}",
             )
             for letter in letters
@@ -62,8 +63,8 @@ def _record(pair: TwoWayPair, side: Side, key: str) -> str:
     return f"{pair.peer(side)}:{key}"
 
 
-def _kind(letter: DeadLetter, max_retries: int) -> Kind:
-    return Kind.RETRY_EXHAUSTED if letter.attempts > max_retries else Kind.VALIDATION_ERROR
+def _kind(letter: DeadLetter) -> Kind:
+    return Kind.VALIDATION_ERROR if letter.failure_kind is FailureKind.PERMANENT else Kind.RETRY_EXHAUSTED
 
 
 def _natural_keys(store: Connection, scopes: Scopes, keys: list[str]) -> dict[str, str]:

@@ -216,7 +216,7 @@ async def _synchronize(
                     progress.applied[side] = await apply(run, progress.plans[side], pace)
         # Whoever looked at some records only knows nothing of what else moved.
         read_up_to = looked_at if named is None else {}
-        await in_thread(_conclude, store, pair, scopes, read_up_to, sides[Side.RIGHT].retry.max_retries)
+        await in_thread(_conclude, store, pair, scopes, read_up_to)
     waiting = [held(plan) for plan in progress.plans.values() if plan.state == "held"]
     if waiting and request.applies and terms is None:
         raise PlanRefused("; ".join(waiting))
@@ -288,11 +288,9 @@ def _read_up_to(store: Engine, pair: TwoWayPair) -> dict[Side, datetime]:
     return known
 
 
-def _conclude(
-    store: Engine, pair: TwoWayPair, scopes: Scopes, looked_at: Mapping[Side, datetime], max_retries: int
-) -> None:
+def _conclude(store: Engine, pair: TwoWayPair, scopes: Scopes, looked_at: Mapping[Side, datetime]) -> None:
     with store.begin() as connection:
-        note_given_up(connection, pair, scopes, max_retries)
+        note_given_up(connection, pair, scopes)
         for side, moment in looked_at.items():
             watermarks.move(connection, _stream(pair, side), {"looked_at": moment.isoformat()})
 

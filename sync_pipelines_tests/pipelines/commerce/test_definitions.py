@@ -293,10 +293,11 @@ def test_given_many_deletions_then_the_plan_is_held_until_it_is_approved(small: 
     assert materialized(approved)["customers"]["applied"]["odoo_retired"] == 5
 
 
+@pytest.mark.parametrize("retries", [0, 1])
 def test_given_a_record_that_a_system_refuses_then_it_stands_as_a_conflict_until_it_is_mended_and_tried_again(
-    small: ServedShop,
+    small: ServedShop, retries: int
 ) -> None:
-    small.changes["max_retries"] = 1
+    small.changes["max_retries"] = retries
     # Odoo takes such an address, WordPress does not.
     partner = small.odoo.world.create("res.partner", name="Zoë Bloom", email="zoë@mail.example.test")
 
