@@ -317,6 +317,25 @@ def test_given_a_record_that_a_system_refuses_then_it_stands_as_a_conflict_until
     assert "zoe@mail.example.test" in {one.email for one in small.shop.world.customers.values()}
 
 
+def test_given_a_change_in_odoo_that_the_owner_of_the_field_overrules_then_drift_names_it_until_it_is_written_back(
+    small: ServedShop,
+) -> None:
+    for _ in range(2):
+        small.synchronized()
+    first = next(one for one in small.shop.world.customers.values() if one.email.startswith("customer"))
+    [partner] = small.odoo.world.find("res.partner", ["email", "=", first.email])
+    small.shop.world.edit_customer(first.id, first_name="Mona")
+    small.odoo.world.write("res.partner", partner, name="Lisa")
+
+    planned = small.synchronized(mode="plan")
+
+    assert checks(planned)["applied.drift"] is False
+    said = told(planned, "applied.drift")
+    assert said.startswith("1 records show something else; the next run takes it over or writes it back")
+    assert f"| odoo | customers | {first.email} | name |" in said
+    assert checks(small.synchronized())["applied.drift"] is True
+
+
 def test_freshness_tells_which_entity_was_not_synchronized(small: ServedShop) -> None:
     job = small.definitions.resolve_job_def("commerce_health")
 
