@@ -96,9 +96,9 @@ async def apply(run: Run, plan: StoredPlan, pace: Pace | None = None) -> Applied
         planned = await in_thread(_begin, run, plan)
         applied, halt = Applied(planned=planned), asyncio.Event()
         async with journaling(run.engine, run.lease) as journal:
-            await _link(run, journal, plan, _Planned(journal, plan, writes=False), applied)
+            await _link(run, journal, plan, _Planned(journal, plan, writes=False, most=planned), applied)
             steps = Steps(run, journal, plan)
-            queue = _Queue(steps, _Planned(journal, plan, writes=True))
+            queue = _Queue(steps, _Planned(journal, plan, writes=True, most=planned))
             refused: list[PeerError] = []
 
             async def work() -> None:
@@ -134,17 +134,26 @@ def _begin(run: Run, plan: StoredPlan) -> int:
 
 
 class _Planned:
-    """The changes to carry out, in their order, read a few at a time: all of them may be too many for the memory."""
+    """The changes to carry out, in their order, read a few at a time: all of them may be too many for the memory.
 
-    def __init__(self, journal: Journal, plan: StoredPlan, *, writes: bool) -> None:
+    Arguments:
+        writes: whether those that write, or the others.
+        most: changes of the plan; without any nothing is read.
+    """
+
+    def __init__(self, journal: Journal, plan: StoredPlan, *, writes: bool, most: int) -> None:
         self._journal = journal
         self._plan = plan
         self._actions = [action for action in Action if action.writes is writes]
         self._last: str | None = None
+        self._is_over = not most
 
     async def next(self, count: int) -> list[Change]:
         """Return so many more, fewer at the end."""
+        if self._is_over:
+            return []
         found = await self._journal.write(partial(self._read, count))
+        self._is_over = len(found) < count
         if found:
             self._last = found[-1].key
         return found

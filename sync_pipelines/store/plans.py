@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
 from sync_pipelines.store.scopes import Scope
-from sync_pipelines.store.statements import Part, execute
+from sync_pipelines.store.statements import Part, execute, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class StoredPlan:
         return sum(int(self.counts.get(action, 0)) for action in Action)
 
 
+CHUNK = 1000
+"""Changes that are read at once."""
 _COPY_CHANGES = (
     "COPY sync.plan_change (plan_id, key, action, natural_key, right_key, before, after, fields, reason, adopts, "
     "destructive, blocked) FROM STDIN"
@@ -251,7 +253,8 @@ def changes(
         ),
         {"plan_id": plan_id, "state": state, "limit": limit, "actions": list(actions)}
         | ({} if after is None else {"after": after}),
-        execution_options={"yield_per": 1000},
+        # A cursor of the server takes three more statements: not for what fits into one answer.
+        execution_options={"yield_per": CHUNK} if limit is None or limit > CHUNK else {},
     )
     with rows:
         for row in rows:

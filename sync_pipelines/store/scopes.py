@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
+
+from sync_pipelines.store.statements import text
 
 
 @dataclass(frozen=True, slots=True)
