@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from sync_pipelines.cli import output
 from sync_pipelines.cli.children import Children
 from sync_pipelines.cli.conflict_tables import conflict_tables
-from sync_pipelines.cli.dagster_ui import ENDED, DagsterUi
 from sync_pipelines.cli.demo_discrepancies import discrepancies
 from sync_pipelines.cli.demo_home import DemoHome, demo_home, environment
 from sync_pipelines.cli.demo_ledgers import standings, until_replicated
@@ -37,6 +36,7 @@ from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import connections, dagster_instance, open_store, operator, project_folder
 from sync_pipelines.cli.summary import Summary, summarise, summary_table
 from sync_pipelines.core.errors import SyncError
+from sync_pipelines.orchestration.dagster_ui import ENDED, DagsterUi
 from sync_pipelines.store import embedded, findings
 from sync_pipelines.store.lookup import remarks
 from sync_pipelines.store.scopes import find_scope

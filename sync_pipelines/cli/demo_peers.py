@@ -14,9 +14,9 @@ from rich.console import Console
 
 from sync_pipelines.cli import output
 from sync_pipelines.cli.children import Children
-from sync_pipelines.cli.dagster_ui import DagsterUi
 from sync_pipelines.cli.demo_home import DemoHome
 from sync_pipelines.cli.session import connections
+from sync_pipelines.orchestration.dagster_ui import DagsterUi
 from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, DemoUrls, demo_connections
 from sync_pipelines.sandbox.demo_commerce import ODOO_PORT, SHOP_PORT, CommercePeers, commerce_connections
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, VAULT_PORT, DeploymentPeers, deployment_connections

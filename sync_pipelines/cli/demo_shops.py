@@ -12,10 +12,10 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.dagster_ui import DagsterUi
 from sync_pipelines.cli.demo_shop_discrepancies import MISSING, ShopDiscrepancy, shop_discrepancies
 from sync_pipelines.cli.session import operator
 from sync_pipelines.cli.shops import shops
+from sync_pipelines.orchestration.dagster_ui import DagsterUi
 from sync_pipelines.store import plans
 
 if TYPE_CHECKING:

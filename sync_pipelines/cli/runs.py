@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sync_pipelines.cli.pipelines import Configured
 from sync_pipelines.cli.session import operator
-from sync_pipelines.cli.wording import without_class
 from sync_pipelines.core.errors import RunStopped
+from sync_pipelines.orchestration.dagster_ui import without_class
 from sync_pipelines.orchestration.process_tag import PROCESS_TAG, this_process
 
 if TYPE_CHECKING:
