@@ -19,6 +19,7 @@ from sync_pipelines.core.lifecycle import mermaid
 from sync_pipelines.core.trees import PRESENCE, Verdict
 from sync_pipelines.pipelines.commerce.connection import FIELDS
 from sync_pipelines.pipelines.deployments.reconciler_settings import load_reconciler_options, variable_of
+from sync_pipelines.service.settings import VARIABLES
 from sync_pipelines_tests.conformance import page as conformance_page
 from sync_pipelines_tests.faults import page as faults_page
 
@@ -107,6 +108,7 @@ def pages() -> dict[Path, str]:
         **filled(DOCS / "reliability.md", faults_page, "faults", "kills", "database"),
         **deployments(),
         **commerce(),
+        **service(),
     }
 
 
@@ -129,6 +131,14 @@ def commerce() -> dict[Path, str]:
     page = DOCS / "commerce.md"
     tables = "\n".join(f"### {entity.title()}\n\n{table.markdown()}" for entity, table in FIELDS.items())
     return {page: replaced(page.read_text(encoding="utf-8"), "fields", f"\n{tables}")}
+
+
+def service() -> dict[Path, str]:
+    """Return the page of the service as it should be."""
+    page = DOCS / "service.md"
+    rows = ["| variable | default | |", "|---|---|---|"]
+    rows += [f"| `{one.name}` | {f'`{one.default}`' if one.default else ''} | {one.meaning} |" for one in VARIABLES]
+    return {page: replaced(page.read_text(encoding="utf-8"), "settings", "\n".join(rows))}
 
 
 def reconciler_options() -> str:

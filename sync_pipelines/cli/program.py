@@ -33,6 +33,7 @@ _COMMANDS = {
     # And this one the preview.
     "commerce": "commerce_preview",
     "marketplaces": "marketplaces",
+    "service": "service",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

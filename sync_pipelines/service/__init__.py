@@ -1,0 +1,1 @@
+"""The REST service: what people and programs do from outside, over HTTP."""

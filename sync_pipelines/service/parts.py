@@ -1,0 +1,32 @@
+"""What the routes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy import Engine
+
+from sync_pipelines.service.access import Tokens
+from sync_pipelines.service.follower import Follower
+from sync_pipelines.service.intake import Intake
+from sync_pipelines.service.scheduler_gate import SchedulerGate
+from sync_pipelines.service.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The service, taken apart; made anew for each application."""
+
+    settings: ServiceSettings
+    engine: Engine
+    tokens: Tokens
+    gate: SchedulerGate
+    intake: Intake
+    follower: Follower
+
+
+async def parts_of(request: Request) -> Parts:
+    """Return the parts of the application that a request came to."""
+    parts: Parts = request.app.state.service
+    return parts

@@ -1,0 +1,201 @@
+"""The routes ``/api/sync/...``: start cycles, steer the interval, and tell how things stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import Engine
+
+from sync_pipelines.core.occasion import Unreadable, occasion
+from sync_pipelines.engine.tasks import in_thread
+from sync_pipelines.service.access import Principal, Scope, allowed
+from sync_pipelines.service.intake import CHAIN
+from sync_pipelines.service.parts import Parts, parts_of
+from sync_pipelines.service.problems import Problem, ProblemReply
+from sync_pipelines.service.replies import (
+    ConnectionView,
+    CycleView,
+    IntervalReply,
+    IntervalRequest,
+    StartedReply,
+    StatusReply,
+    TriggeredReply,
+    TriggerRequest,
+    last_error,
+)
+from sync_pipelines.store import audit, cycles
+from sync_pipelines.store.cycles import Admission, Source, Verdict, Wish
+from sync_pipelines.store.marketplaces import connections as marketplaces
+
+SHOWN_CYCLES = 20
+SCHEDULED = "Scheduled sync cycle started"
+REPEATED = "This sync cycle was started before"
+OVERLAPS = "A sync cycle is under way; this one was not started"
+PREFIX = "/api/sync"
+
+router = APIRouter(prefix=PREFIX, tags=["marketplaces"])
+Service = Annotated[Parts, Depends(parts_of)]
+Reader = Annotated[Principal, Depends(allowed(Scope.READ))]
+Admin = Annotated[Principal, Depends(allowed(Scope.ADMIN))]
+_Responses = dict[int | str, dict[str, Any]]
+
+
+def _problems(*codes: int) -> _Responses:
+    return {code: {"model": ProblemReply} for code in codes}
+
+
+@router.post(
+    "/scheduler",
+    status_code=202,
+    response_model=StartedReply,
+    responses={200: {"model": StartedReply, "description": OVERLAPS}, **_problems(400, 403, 413, 503)},
+)
+async def scheduler(request: Request) -> JSONResponse:
+    """Start a cycle for Cloud Scheduler, which authenticates with a token of Google's, a shared secret, or both.
+
+    The body is not looked at. A call with the job's name and time of an earlier one starts nothing. While a cycle is
+    under way none is started either, and that is no failure: what it would find, the next one finds.
+    """
+    # Asked for here and not as dependencies, which would take as long as all the rest.
+    service = await parts_of(request)
+    headers = request.headers
+    caller = await service.gate.admit(headers)
+    await request.body()
+    try:
+        what = occasion(
+            headers.get("x-cloudscheduler-jobname"), headers.get("x-cloudscheduler-scheduletime"), datetime.now(UTC)
+        )
+    except Unreadable as error:
+        raise Problem(400, str(error)) from None
+    admission = await service.intake.ask(Wish(Source.SCHEDULER, caller, what.job, what.time))
+    message = {Verdict.ACCEPTED: SCHEDULED, Verdict.REPEATED: REPEATED, Verdict.OVERLAPS: OVERLAPS}[admission.verdict]
+    # Any 2xx satisfies the scheduler; it would repeat a refusal with the same time and count it as a failure.
+    status = 200 if admission.verdict is Verdict.OVERLAPS else 202
+    return _answer(StartedReply(**_told(admission, message)), status)
+
+
+@router.get("/status", responses=_problems(401, 403, 503))
+async def status(service: Service, _: Reader) -> StatusReply:
+    """Tell whether a cycle is under way, and how the last ones ended."""
+    return await in_thread(_status, service.engine, service.follower.problem)
+
+
+@router.get("/cycles/{cycle_id}", responses=_problems(401, 403, 404, 503))
+async def cycle(service: Service, _: Reader, cycle_id: str) -> CycleView:
+    """Tell how a cycle stands."""
+    found = await in_thread(_find, service.engine, cycle_id)
+    if found is None:
+        raise Problem(404, "There is no cycle of that id")
+    return found
+
+
+@router.post("/trigger", status_code=202, responses=_problems(400, 401, 403, 409, 413, 503))
+async def trigger(service: Service, caller: Admin, wanted: TriggerRequest) -> TriggeredReply:
+    """Pull some connections now."""
+    names = list(dict.fromkeys(wanted.connectionIds))
+    if unknown := await in_thread(_unknown, service.engine, names):
+        raise Problem(400, f"There is no active connection {', '.join(unknown)}; GET {PREFIX}/status lists them")
+    told = await _started(service, caller, f"Sync triggered for {len(names)} connections", tuple(names))
+    return TriggeredReply(**told, connectionIds=names)
+
+
+@router.post("/run-full", status_code=202, responses=_problems(401, 403, 409, 413, 503))
+async def run_full(service: Service, caller: Admin) -> StartedReply:
+    """Pull all connections now."""
+    return StartedReply(**await _started(service, caller, "Full sync cycle started"))
+
+
+@router.post("/start", responses=_problems(401, 403, 413, 503))
+async def start(service: Service, caller: Admin) -> IntervalReply:
+    """Let the service start a cycle at every interval, where neither Cloud Scheduler nor Dagster does."""
+    return await in_thread(_set_interval, service.engine, caller, "Sync interval started", is_on=True)
+
+
+@router.post("/stop", responses=_problems(401, 403, 413, 503))
+async def stop(service: Service, caller: Admin) -> IntervalReply:
+    """Let the service start no cycles by itself. What is under way goes on."""
+    return await in_thread(_set_interval, service.engine, caller, "Sync interval stopped", is_on=False)
+
+
+@router.post("/interval", responses=_problems(400, 401, 403, 413, 503))
+async def interval(service: Service, caller: Admin, wanted: IntervalRequest) -> IntervalReply:
+    """Set the interval, whether it is on or not. It begins anew."""
+    minutes = wanted.intervalMinutes
+    told = f"Sync interval set to {minutes} minutes"
+    return await in_thread(_set_interval, service.engine, caller, told, minutes=minutes)
+
+
+async def _started(
+    service: Parts, caller: Principal, message: str, connections: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    admission = await service.intake.ask(Wish(Source.REQUEST, caller.name, connections=connections))
+    if admission.verdict is Verdict.OVERLAPS:
+        raise Problem(409, f"{OVERLAPS}. See {PREFIX}/cycles/{admission.cycle.cycle_id}")
+    return _told(admission, message)
+
+
+def _unknown(engine: Engine, names: Sequence[str]) -> list[str]:
+    """Return those that are no active connection. New ones are known from the first cycle on."""
+    with engine.connect() as connection:
+        known = {one.name for one in marketplaces.states(connection) if one.active}
+    return [name for name in names if name not in known]
+
+
+def _told(admission: Admission, message: str) -> dict[str, Any]:
+    cycle = admission.cycle
+    return {
+        "message": message,
+        "started": admission.verdict is Verdict.ACCEPTED,
+        "cycleId": cycle.cycle_id,
+        "status": cycle.status,
+        "statusUrl": f"{PREFIX}/cycles/{cycle.cycle_id}",
+    }
+
+
+def _answer(reply: StartedReply, status: int) -> JSONResponse:
+    return JSONResponse(reply.model_dump(mode="json"), status, headers={"Location": reply.statusUrl})
+
+
+def _status(engine: Engine, problem: str) -> StatusReply:
+    with engine.connect() as connection:
+        under_way = cycles.active(connection)
+        latest = cycles.latest(connection, SHOWN_CYCLES)
+        set_to = cycles.interval(connection)
+        succeeded = cycles.last_success(connection)
+        connected = marketplaces.states(connection)
+    return StatusReply(
+        isRunning=bool(under_way),
+        isScheduled=set_to.is_on,
+        intervalMinutes=set_to.minutes,
+        lastSyncTime=succeeded,
+        lastError=last_error(latest),
+        problem=problem or None,
+        connections=[ConnectionView.of(one) for one in connected],
+        cycles=[CycleView.of(cycle) for cycle in latest],
+    )
+
+
+def _find(engine: Engine, cycle_id: str) -> CycleView | None:
+    with engine.connect() as connection:
+        found = cycles.find(connection, cycle_id)
+    return None if found is None else CycleView.of(found)
+
+
+def _set_interval(
+    engine: Engine, caller: Principal, message: str, *, is_on: bool | None = None, minutes: int | None = None
+) -> IntervalReply:
+    with engine.begin() as connection:
+        set_to = cycles.set_interval(connection, is_on=is_on, minutes=minutes, by=caller.name)
+        entry = {
+            "action": "interval_set",
+            "success": True,
+            "by": caller.name,
+            "is_on": set_to.is_on,
+            "minutes": set_to.minutes,
+        }
+        audit.append(connection, CHAIN, entry)
+    return IntervalReply(message=message, isScheduled=set_to.is_on, intervalMinutes=set_to.minutes)
