@@ -90,10 +90,13 @@ async def _products(opened: OpenShop, engine: Engine) -> EntityPair:
         price_digits=connection.price_digits,
         shop_weight_unit=connection.woocommerce.weight_unit,
         odoo_weight_unit=connection.odoo.weight_unit,
+        store=connection.store,
         kept_out=connection.orders.codes,
     )
-    left = WooCommerceProducts(opened.woocommerce, settings, batch=connection.batch)
-    right = OdooProducts(opened.odoo, settings)
+    left = WooCommerceProducts(
+        opened.woocommerce, settings, batch=connection.batch, families=lambda lowest: right.family(lowest)
+    )
+    right = OdooProducts(opened.odoo, settings, left.family)
     shared = {
         "not_creatable": products.not_creatable,
         "retired": _is_inactive,
@@ -110,6 +113,7 @@ async def _products(opened: OpenShop, engine: Engine) -> EntityPair:
         alike=products.alike,
         woocommerce={**shared, "in_flight": connection.products_at_once},
         odoo=shared,
+        blocked_in_shop=products.blocked_in_shop,
         blocked_in_odoo=products.blocked_in_odoo,
     )
     return EntityPair(pair, {Side.LEFT: by_records(left), Side.RIGHT: by_records(right)})

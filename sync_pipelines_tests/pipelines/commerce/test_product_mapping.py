@@ -189,7 +189,7 @@ def test_given_what_is_out_of_service_or_a_family_when_missing_elsewhere_then_it
     parent, *_ = records_of_shop_family(*family_of_shop(), SETTINGS)
     assert not_creatable(content) is None
     assert not_creatable({**content, "active": False}) == "it is out of service"
-    assert "by hand" in (not_creatable(parent.content) or "")
+    assert "with the first of its variations" in (not_creatable(parent.content) or "")
 
 
 def test_given_whole_numbers_as_json_has_them_when_written_then_they_are_money_and_weight_all_the_same() -> None:

@@ -21,7 +21,7 @@ PRODUCT_FIELDS = FieldTable(
             one_way=True,
             woocommerce=False,
             odoo=False,
-            caution=f"lowest SKU of the variations; {_GIVEN}",
+            caution="lowest SKU of the variations; the first of them that is made makes the family",
         ),
         Field(
             "options",
@@ -41,7 +41,7 @@ PRODUCT_FIELDS = FieldTable(
         Field(
             "price",
             "both",
-            caution="regular price; one variant's is written in Odoo as the extra price of its only attribute",
+            caution="in Odoo one variant's is the extra price of its only attribute; a new family gets those of all",
         ),
         Field("weight", "both", caution="in Odoo's unit and with its two places"),
         Field(

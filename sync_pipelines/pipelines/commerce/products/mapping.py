@@ -27,6 +27,10 @@ TEMPLATE = "template/"
 FAMILY = "VARIANTS OF "
 """What natural keys of variable products begin with."""
 
+_MIXED = "it is a variation in the shop and a product without options in Odoo"
+_MEND = "make it a variant of its template in Odoo, or give it another internal reference"
+_OF_FAMILIES = frozenset({"name", "description", "for_sale", "stock_kept"})
+"""Fields that variations do not have of their own."""
 _UNWRITABLE_IN_ODOO = PRODUCT_FIELDS.held_back_at("odoo")
 
 
@@ -45,12 +49,14 @@ class ProductSettings:
     Attributes:
         price_digits: places of the currency.
         shop_weight_unit, odoo_weight_unit: see :data:`sync_pipelines.pipelines.commerce.values.WEIGHT_UNITS`.
+        store: short name of the shop, in the external ids of what is made for it in Odoo.
         kept_out: codes of products that stand in orders for shipping, fees and the like.
     """
 
     price_digits: int = 2
     shop_weight_unit: str = "kg"
     odoo_weight_unit: str = "kg"
+    store: str = "1"
     kept_out: frozenset[str] = frozenset()
 
     def keeps_out(self, code: str) -> bool:
@@ -186,12 +192,21 @@ def not_creatable(content: Content) -> str | None:
     if not content.get("active", True):
         return "it is out of service"
     if content["kind"] == Kind.VARIABLE:
-        return "make the variable product with its attributes there by hand, with the SKU of one variation"
+        return "it is made with the first of its variations that is made there"
     return None
+
+
+def blocked_in_shop(before: Content, after: Content, fields: Sequence[str]) -> dict[str, str]:
+    """Return the fields that cannot be brought to the shop, with the reason."""
+    if before.get("kind") != Kind.VARIATION:
+        return {}
+    return {name: f"{_MIXED}; {_MEND}" for name in fields if name in _OF_FAMILIES}
 
 
 def blocked_in_odoo(before: Content, after: Content, fields: Sequence[str]) -> dict[str, str]:
     """Return the fields that only a person can bring to Odoo, with the reason."""
+    if before.get("kind") == Kind.SIMPLE and after.get("kind") == Kind.VARIATION:
+        return dict.fromkeys(fields, f"{_MIXED}; {_MEND}")
     held_back = _UNWRITABLE_IN_ODOO(before, after, fields)
     if "price" in fields and len(before.get("options") or {}) > 1:
         held_back["price"] = "several attributes make the price of this variant; set their extra prices in Odoo"

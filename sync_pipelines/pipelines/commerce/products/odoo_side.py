@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.pipelines.commerce.linked import code_key
+from sync_pipelines.pipelines.commerce.products.families import Family, FamilyOf, family_of_odoo, no_family
 from sync_pipelines.pipelines.commerce.products.mapping import (
     CHOICES,
     FAMILY,
@@ -21,7 +24,8 @@ from sync_pipelines.pipelines.commerce.products.mapping import (
     record_of_odoo,
     records_of_odoo_family,
 )
-from sync_pipelines.pipelines.commerce.products.odoo_variants import variant_for
+from sync_pipelines.pipelines.commerce.products.odoo_families import OdooFamilies
+from sync_pipelines.pipelines.commerce.products.odoo_variants import coded_variant
 from sync_pipelines.pipelines.commerce.products.writing import odoo_values
 from sync_pipelines.pipelines.commerce.values import done_or_raise
 from sync_pipelines.systems.odoo import PEER, TEMPLATES, VARIANTS, OdooClient, ProductVariant
@@ -30,20 +34,35 @@ from sync_pipelines.systems.odoo.listing import raise_malformed
 PAGE_SIZE = 1000
 _VARIANT, _TEMPLATE, _CHOICE = "product.product", "product.template", "product.template.attribute.value"
 _CHUNK = 200
+_CODES_AT_ONCE = 25
 _MOST = 5000
+_T = TypeVar("_T")
 
 
 class OdooProducts:
     """Reads and writes the products of an Odoo database. Keys are ``5`` for a variant and ``template/7``.
 
     Arguments:
+        families: tells the families of the shop, whose templates are made with their first variation.
         page_size: rows of a page when everything is read.
     """
 
-    def __init__(self, client: OdooClient, settings: ProductSettings, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self,
+        client: OdooClient,
+        settings: ProductSettings,
+        families: FamilyOf = no_family,
+        *,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._page_size = page_size
+        self._family_of = families
+        self._module = f"wc_{settings.store}"
+        self._maker = OdooFamilies(client, self._module, settings)
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._templates: dict[str, int] = {}
 
     async def sweep(self, sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield all variants, archived ones included, and the templates that have several."""
@@ -100,27 +119,37 @@ class OdooProducts:
                     return record
         return None
 
+    async def family(self, lowest: str) -> Family | None:
+        """Return the family of which a variant has this code, ``None`` where several templates have it."""
+        templates = sorted(_templates(await self._coded(lowest)))
+        if len(templates) != 1:
+            return None
+        page, told = await self._variants_of(templates), await self._client.read(TEMPLATES, templates)
+        raise_malformed(told)
+        choices = await self._choices(templates)
+        return family_of_odoo(told.rows[0], page, choices, self._settings) if told.rows else None
+
     async def create(self, natural_key: str, content: Content) -> str:
         """Create a product with one request; of a variation, the variant that Odoo makes of the template's attributes.
 
+        The first variation of a family makes the template.
+
         Raises:
-            PeerError: (permanent) there is no template with the family, or its variant has a code already.
+            PeerError: (permanent) there is no template and none can be made, or its variant has a code already.
         """
         kind = content["kind"]
         given = [name for name in content if name not in ("kind", "family", "options", "active", "price")]
         if kind == Kind.VARIABLE:
-            message = "a template with variants is made by hand, with the internal reference of one variant"
-            raise PeerError(PEER, FailureKind.PERMANENT, message, key=natural_key)
+            raise _refused("a template is made with the first of its variants", natural_key)
         if kind == Kind.SIMPLE:
             values = odoo_values(content, [*given, *(["price"] if "price" in content else [])], self._settings)
             return str(done_or_raise(await self._client.create(_VARIANT, [{"type": "consu", **values}])))
-        siblings = await self._coded(content["family"] or "")
-        templates = _templates(siblings)
-        if len(templates) != 1:
-            message = f"{len(templates)} templates have the variant {content['family']}; it takes one"
-            raise PeerError(PEER, FailureKind.PERMANENT, message, key=natural_key)
-        variant = await variant_for(self._client, templates.pop(), content["options"], natural_key)
-        done_or_raise(await self._client.write(_VARIANT, [(variant, {"default_code": content["sku"]})]))
+        # Siblings take turns: the first of them makes the template, and two with the same options must not share one.
+        async with self._turns[content["family"] or natural_key]:
+            template = await self._template_for(natural_key, content)
+            variant = await coded_variant(
+                self._client, self._module, template, {"default_code": content["sku"]}, content["options"], natural_key
+            )
         return str(variant)
 
     async def write(self, current: Record, content: Content, fields: Sequence[str]) -> None:
@@ -163,18 +192,50 @@ class OdooProducts:
         moved = (wanted["price"] or Decimal(0)) - current.meta["shown_price"]
         done_or_raise(await self._client.write(_CHOICE, [(choices[0], {"price_extra": extra + moved})]))
 
-    async def _coded(self, code: str) -> Sequence[ProductVariant]:
-        if not code_key(code):
-            return ()
-        page = await self._client.find(VARIANTS, _code_domain(code_key(code)), limit=_MOST)
+    async def _template_for(self, natural_key: str, content: Content) -> int:
+        """Return the template of a variation's siblings; it is made where none of them is there."""
+        lowest = content["family"] or ""
+        if lowest not in self._templates:
+            templates = _templates(await self._coded(lowest))
+            family = None if templates else await self._family_of(lowest)
+            if family is not None:
+                templates = await self._templates_of_siblings(natural_key, family)
+                if not templates:
+                    if unfit := family.unfit(content["options"]):
+                        raise _refused(unfit, natural_key)
+                    templates = {await self._maker.make(family)}
+            if len(templates) != 1:
+                raise _refused(f"{len(templates)} templates have the variant {lowest}; it takes one", natural_key)
+            (self._templates[lowest],) = templates
+        return self._templates[lowest]
+
+    async def _templates_of_siblings(self, natural_key: str, family: Family) -> set[int]:
+        rows = await self._coded(*family.skus)
+        if alone := [row for row in rows if not row.attribute_value_ids]:
+            message = (
+                f"its sibling {alone[0].default_code.strip()!r:.60} is a product without options in Odoo; give all of "
+                "them one template there, or another internal reference to that product"
+            )
+            raise _refused(message, natural_key)
+        return _templates(rows)
+
+    async def _coded(self, *codes: str) -> Sequence[ProductVariant]:
+        wanted = sorted({code_key(code) for code in codes} - {""})
+        found: list[ProductVariant] = []
+        for chunk in _chunks(wanted, _CODES_AT_ONCE):
+            page = await self._client.find(VARIANTS, _code_domain(chunk), limit=_MOST)
+            raise_malformed(page)
+            found += [row for row in page.rows if code_key(row.default_code) in chunk]
+        return found
+
+    async def _variants_of(self, templates: Sequence[int]) -> Sequence[ProductVariant]:
+        page = await self._client.find(VARIANTS, [["product_tmpl_id", "in", list(templates)]], limit=_MOST)
         raise_malformed(page)
-        return [row for row in page.rows if code_key(row.default_code) == code_key(code)]
+        return page.rows
 
     async def _whole_families(self, templates: Sequence[int], sweep: Sweep) -> AsyncIterator[list[Record]]:
         for chunk in _chunks(templates):
-            page = await self._client.find(VARIANTS, [["product_tmpl_id", "in", chunk]], limit=_MOST)
-            raise_malformed(page)
-            async for records in self._families(page.rows, sweep):
+            async for records in self._families(await self._variants_of(chunk), sweep):
                 yield records
 
     async def _families(self, variants: Iterable[ProductVariant], sweep: Sweep) -> AsyncIterator[list[Record]]:
@@ -198,10 +259,10 @@ class OdooProducts:
         return [record_of_odoo(row, self._settings) for row in rows if not row.attribute_value_ids]
 
 
-def _code_domain(code: str) -> list[object]:
+def _code_domain(codes: Sequence[str]) -> list[object]:
     """Return the domain of codes that differ in letter case and blanks only, and of some others."""
-    escaped = code.replace("\\", "\\\\")
-    patterns = [escaped, f"% {escaped}", f"{escaped} %", f"% {escaped} %"]
+    escaped = [code.replace("\\", "\\\\") for code in codes]
+    patterns = [form for code in escaped for form in (code, f"% {code}", f"{code} %", f"% {code} %")]
     return [*["|"] * (len(patterns) - 1), *(["default_code", "=ilike", pattern] for pattern in patterns)]
 
 
@@ -209,5 +270,9 @@ def _templates(rows: Iterable[ProductVariant]) -> set[int]:
     return {row.template.id for row in rows if row.template and row.attribute_value_ids}
 
 
-def _chunks(ids: Sequence[int]) -> Iterable[list[int]]:
-    return (list(ids[first : first + _CHUNK]) for first in range(0, len(ids), _CHUNK))
+def _chunks(items: Sequence[_T], size: int = _CHUNK) -> Iterable[list[_T]]:
+    return (list(items[first : first + size]) for first in range(0, len(items), size))
+
+
+def _refused(message: str, key: str) -> PeerError:
+    return PeerError(PEER, FailureKind.PERMANENT, message, key=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
@@ -10,12 +11,18 @@ from sync_pipelines.core.errors import FailureKind, PeerError
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
 from sync_pipelines.pipelines.commerce.linked import code_key
+from sync_pipelines.pipelines.commerce.products.families import Family, FamilyOf, family_of_shop, no_family
 from sync_pipelines.pipelines.commerce.products.mapping import (
     FAMILY,
     Kind,
     ProductSettings,
     record_of_shop,
     records_of_shop_family,
+)
+from sync_pipelines.pipelines.commerce.products.woocommerce_families import (
+    TAKEN,
+    first_variation,
+    variable_product,
 )
 from sync_pipelines.pipelines.commerce.products.writing import shop_values
 from sync_pipelines.pipelines.commerce.shop_products import ShopProducts
@@ -31,8 +38,6 @@ from sync_pipelines.systems.woocommerce import (
 )
 from sync_pipelines.systems.woocommerce.listing import PAGE_SIZE
 
-_TAKEN = frozenset({Reason.NOT_CREATED, Reason.DUPLICATE})
-
 
 class WooCommerceProducts:
     """Reads and writes the products of a shop. Keys are ``12`` for a product and ``12/34`` for a variation of it.
@@ -41,14 +46,24 @@ class WooCommerceProducts:
 
     Arguments:
         batch: products that are looked at or written in one request; 1 for each by itself.
+        families: tells the families of Odoo, whose variable products are made with their first variation.
         page_size: rows of a page of a list.
     """
 
     def __init__(
-        self, client: WooCommerceClient, settings: ProductSettings, *, batch: int = 1, page_size: int = PAGE_SIZE
+        self,
+        client: WooCommerceClient,
+        settings: ProductSettings,
+        *,
+        batch: int = 1,
+        families: FamilyOf = no_family,
+        page_size: int = PAGE_SIZE,
     ) -> None:
         self._client = client
         self._settings = settings
+        self._family_of = families
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._told: dict[str, Family | None] = {}
         self._single = ShopProducts(client, batch)
         self._page_size = page_size
 
@@ -115,23 +130,35 @@ class WooCommerceProducts:
         records = await self._family(product, Sweep())
         return next((record for record in records if record.key == right_key), None)
 
+    async def family(self, lowest: str) -> Family | None:
+        """Return the family of which a variation has this SKU, ``None`` where there is none."""
+        parents = {one.parent_id for one in await self._holders(lowest) if one.type == Kind.VARIATION}
+        product = await self._client.products.get(parents.pop()) if len(parents) == 1 else None
+        if product is None:
+            return None
+        return family_of_shop(product, await self._variations(product.id, Sweep()), self._settings)
+
     async def create(self, natural_key: str, content: Content) -> str:
         """Create a simple product, or a variation below its family, with one request that creates.
 
+        The first variation of a family makes the variable product, which takes a request of its own.
+
         Raises:
-            PeerError: (permanent) the SKU belongs to something in the trash, or there is no family yet.
+            PeerError: (permanent) the SKU belongs to something in the trash, or there is no family.
         """
         kind = content["kind"]
         fields = [name for name in content if name not in ("kind", "family", "options", "active")]
         values = shop_values(content, [*fields, *(["active"] if kind == Kind.VARIATION else [])], "", self._settings)
         try:
             if kind == Kind.VARIATION:
-                return await self._create_variation(content, values)
+                # Siblings take turns: the first makes the product, and each may have to add an option to it.
+                async with self._turns[content["family"] or natural_key]:
+                    return await self._create_variation(content, values)
             if kind == Kind.VARIABLE:
-                raise _refused("a variable product is made by hand, with the SKU of one variation", natural_key)
+                raise _refused("a variable product is made with the first of its variations", natural_key)
             return str((await self._client.products.create({**values, "type": "simple"})).id)
         except PeerError as error:
-            if reason_of(error) not in _TAKEN or "sku" not in values:
+            if reason_of(error) not in TAKEN or "sku" not in values:
                 raise
             trashed = await self._client.products.by_sku([values["sku"]], trash=True)
             if not trashed:
@@ -176,10 +203,12 @@ class WooCommerceProducts:
             await self._single.update(int(product_id), values)
 
     async def _create_variation(self, content: Content, values: dict[str, object]) -> str:
-        holders = [one for one in await self._holders(content["family"] or "") if one.type == Kind.VARIATION]
-        product = await self._client.products.get(holders[0].parent_id) if holders else None
-        if product is None:
-            raise _refused(f"there is no variable product with the variation {content['family']}", content["sku"])
+        product = await self._product_for(content)
+        if own := [one for one in await self._holders(content["sku"]) if one.parent_id == product.id]:
+            # A sibling made it, which came first.
+            return f"{product.id}/{own[0].id}"
+        if (family := self._told.get(content["family"] or "")) and family.stock_kept:
+            values = {**values, "manage_stock": True}
         options = dict(content["options"])
         attributes, missing = [], False
         for one in product.attributes:
@@ -200,6 +229,40 @@ class WooCommerceProducts:
         chosen = [{"id": ids[name], "name": name, "option": option} for name, option in options.items()]
         created = await self._client.variations(product.id).create({**values, "attributes": chosen})
         return f"{product.id}/{created.id}"
+
+    async def _product_for(self, content: Content) -> Product:
+        """Return the variable product of a variation's siblings; it is made where none of them is there."""
+        lowest, key = content["family"] or "", content["sku"]
+        holders = [one for one in await self._holders(lowest) if one.type == Kind.VARIATION]
+        if not holders:
+            if lowest not in self._told:
+                self._told[lowest] = await self._family_of(lowest)
+            family = self._told[lowest]
+            if family is None:
+                raise _refused(f"there is no variable product with the variation {lowest}", key)
+            holders = await self._siblings(family, key)
+            if not holders:
+                if unfit := family.unfit(content["options"]):
+                    raise _refused(unfit, key)
+                made = await variable_product(self._client, family, key)
+                await first_variation(self._client, made, family, self._settings)
+                return made
+        product = await self._client.products.get(holders[0].parent_id)
+        if product is None:
+            raise _refused(f"product {holders[0].parent_id}, the one above {lowest}, is gone from the shop", key)
+        return product
+
+    async def _siblings(self, family: Family, key: str) -> list[SkuHolder]:
+        holders = [holder for sku in family.skus for holder in await self._holders(sku)]
+        if alone := [one for one in holders if one.type != Kind.VARIATION]:
+            message = (
+                f"its sibling {alone[0].sku!r:.60} is product {alone[0].id} in the shop, no variation; give one of the "
+                "two another SKU"
+            )
+            raise _refused(message, key)
+        if len(parents := {one.parent_id for one in holders}) > 1:
+            raise _refused(f"{len(parents)} variable products of the shop have variations of this family", key)
+        return holders
 
     async def _holders(self, sku: str) -> list[SkuHolder]:
         if not sku.strip():
