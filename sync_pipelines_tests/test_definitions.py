@@ -32,7 +32,7 @@ _CLIENTS = {
     "deployments": {"bosh", "vault"},
     "ledger": {"internet_computer"},
     "commerce": {"woocommerce", "odoo"},
-    "marketplaces": {"woocommerce"},
+    "marketplaces": {"amazon", "woocommerce"},
 }
 _ALL_CLIENTS = {client for clients in _CLIENTS.values() for client in clients}
 _LOAD = "import sys; import sync_pipelines.definitions; print(*sys.modules)"
