@@ -55,9 +55,10 @@ def test_given_many_changed_products_then_they_share_requests_and_each_is_looked
 
     assert done.applied[Side.LEFT].actions["update"] == COUNT
     assert prices(shop) == ["2.00"] * COUNT
-    asked = [(one.method, one.path.rpartition("/")[2]) for one in shop.shop.world.requests[before:]]
-    assert {one for one in asked if one[0] != "GET"} == {("POST", "batch")}
-    assert len(asked) < COUNT
+    written = [one for one in shop.shop.world.requests[before:] if one.method != "GET"]
+    assert {(one.method, one.path.rpartition("/")[2]) for one in written} == {("POST", "batch")}
+    # How many share one depends on the machine.
+    assert max(len(json.loads(one.body)["update"]) for one in written) > 1
     again = shop.writes
     shop.carried_out(PRODUCTS)
     assert shop.writes == again
