@@ -23,11 +23,13 @@ def service(host: str, port: int, verbose: bool) -> None:
     """Serve the REST API until Ctrl-C.
 
     Starts syncs on request (POST /api/sync/scheduler for Cloud Scheduler) as Dagster runs, and tells how they stand
-    (GET /api/sync/status). Ctrl-C or SIGTERM answers what is under way and ends with 0.
+    (GET /api/sync/status). Takes what the webhooks of shops deliver (POST /api/webhooks/woocommerce/SHOP). Ctrl-C or
+    SIGTERM answers what is under way and ends with 0.
 
     Settings are environment variables: SCHEDULER_AUTH, SCHEDULER_AUDIENCE, SCHEDULER_SERVICE_ACCOUNTS,
     SCHEDULER_SECRET, SYNC_ADMIN_TOKEN, SYNC_READ_TOKEN, SYNC_DAGSTER_URL and others; docs/service.md lists them all.
     """
+    from sync_pipelines.pipelines.registry import enabled_connections
     from sync_pipelines.service.application import create_app
     from sync_pipelines.service.server import listen, serve
     from sync_pipelines.service.settings import load_service_settings
@@ -48,6 +50,6 @@ def service(host: str, port: int, verbose: bool) -> None:
             address, taken = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             click.echo(f"http://{shown}:{taken}")
-            serve(create_app(settings, engine), listener)
+            serve(create_app(settings, engine, shops=enabled_connections("commerce")), listener)
         finally:
             engine.dispose()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from sync_pipelines import __version__
-from sync_pipelines.service import health_routes, sync_routes
+from sync_pipelines.pipelines.commerce.connection import ShopConnection
+from sync_pipelines.service import health_routes, sync_routes, webhook_routes
 from sync_pipelines.service.access import Tokens
 from sync_pipelines.service.envelope import Envelope
 from sync_pipelines.service.follower import Follower
@@ -24,12 +25,15 @@ STOP_SECONDS = 10.0
 """How long what is under way may take when the service is told to end."""
 
 
-def create_app(settings: ServiceSettings, engine: Engine, *, follows: bool = True) -> FastAPI:
+def create_app(
+    settings: ServiceSettings, engine: Engine, *, follows: bool = True, shops: Sequence[ShopConnection] = ()
+) -> FastAPI:
     """Return the service as an ASGI application.
 
     Arguments:
         engine: the store's database, its schema up to date; the caller closes it.
         follows: whether it starts runs and follows them; one of several services is enough for that.
+        shops: those whose webhooks are taken.
     """
 
     @asynccontextmanager
@@ -37,7 +41,9 @@ def create_app(settings: ServiceSettings, engine: Engine, *, follows: bool = Tru
         follower = Follower(engine, settings)
         intake = Intake(engine, follower.ring)
         gate = SchedulerGate(settings.scheduler)
-        application.state.service = Parts(settings, engine, Tokens(settings), gate, intake, follower)
+        application.state.service = Parts(
+            settings, engine, Tokens(settings), gate, intake, follower, {shop.name: shop for shop in shops}
+        )
         work = asyncio.create_task(follower.run(intake)) if follows else None
         try:
             yield
@@ -58,7 +64,10 @@ def create_app(settings: ServiceSettings, engine: Engine, *, follows: bool = Tru
         redoc_url=None,
     )
     application.include_router(sync_routes.router)
+    application.include_router(webhook_routes.router)
     application.include_router(health_routes.router)
     add_handlers(application)
-    application.add_middleware(Envelope, max_body=settings.max_body)
+    application.add_middleware(
+        Envelope, max_body=settings.max_body, longer={f"{webhook_routes.PREFIX}/": webhook_routes.LONGEST}
+    )
     return application

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -20,11 +21,13 @@ class Envelope:
 
     Arguments:
         max_body: bytes.
+        longer: bytes that routes may take whose paths begin so.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, longer: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._max_body = max_body
+        self._longer = longer or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,8 +45,9 @@ class Envelope:
                 out["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        if self._is_too_long(headers.get("content-length", "0")):
-            await problem_reply(413, self._too_long(), request_id, {"Connection": "close"})(scope, receive, answer)
+        most = self._most(scope["path"])
+        if _is_too_long(headers.get("content-length", "0"), most):
+            await problem_reply(413, _too_long(most), request_id, {"Connection": "close"})(scope, receive, answer)
             return
         read = 0
 
@@ -51,15 +55,20 @@ class Envelope:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_body:
-                raise HTTPException(413, self._too_long(), {"Connection": "close"})
+            if read > most:
+                raise HTTPException(413, _too_long(most), {"Connection": "close"})
             return message
 
         await self._app(scope, limited, answer)
 
-    def _is_too_long(self, length: str) -> bool:
-        # What is no number, the server refuses by itself.
-        return length.isdigit() and (len(length) > 18 or int(length) > self._max_body)
+    def _most(self, path: str) -> int:
+        return next((most for prefix, most in self._longer.items() if path.startswith(prefix)), self._max_body)
 
-    def _too_long(self) -> str:
-        return f"The body is longer than {self._max_body} bytes"
+
+def _is_too_long(length: str, most: int) -> bool:
+    # What is no number, the server refuses by itself.
+    return length.isdigit() and (len(length) > 18 or int(length) > most)
+
+
+def _too_long(most: int) -> str:
+    return f"The body is longer than {most} bytes"

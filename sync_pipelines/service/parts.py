@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import Request
 from sqlalchemy import Engine
 
+from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.service.access import Tokens
 from sync_pipelines.service.follower import Follower
 from sync_pipelines.service.intake import Intake
@@ -16,7 +18,11 @@ from sync_pipelines.service.settings import ServiceSettings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The service, taken apart; made anew for each application."""
+    """The service, taken apart; made anew for each application.
+
+    Attributes:
+        shops: those whose webhooks are taken, by name.
+    """
 
     settings: ServiceSettings
     engine: Engine
@@ -24,6 +30,7 @@ class Parts:
     gate: SchedulerGate
     intake: Intake
     follower: Follower
+    shops: Mapping[str, ShopConnection]
 
 
 async def parts_of(request: Request) -> Parts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from sqlalchemy import Engine, text
 
+from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.service.application import create_app
 from sync_pipelines.service.settings import ServiceSettings, load_service_settings
 from sync_pipelines.store.marketplaces import connections
@@ -42,10 +43,10 @@ def only_secret(**changes: str) -> ServiceSettings:
 
 @asynccontextmanager
 async def serving(
-    settings: ServiceSettings, engine: Engine, *, follows: bool = False
+    settings: ServiceSettings, engine: Engine, *, follows: bool = False, shops: Sequence[ShopConnection] = ()
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Run a service until the block ends, and give a client to it."""
-    app = create_app(settings, engine, follows=follows)
+    app = create_app(settings, engine, follows=follows, shops=shops)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", verify=False) as client,
