@@ -127,10 +127,9 @@ class VaultReading:
             self._names[instance_id] = frozenset()
 
     def wrote(self, held: Held, documents: Mapping[str, Secret]) -> None:
-        """Take note of documents, by name, that were just written: the instance's next reading does not ask for them.
+        """Take note of documents, by name, that were just written: the next reading only asks if they are there still.
 
-        With check-and-set the server told that exactly these are there. What somebody else put in their place or beside
-        them meanwhile is seen by the next sweep.
+        What somebody else put beside them meanwhile is seen by the next sweep. That needs check-and-set, too.
         """
         if self._kv.has_cas:
             instance_id = natural_key_of(held.key)
@@ -185,7 +184,7 @@ class VaultReading:
         Arguments:
             key: an instance id in any case.
             names: of the secrets below its id.
-            written: documents, by name, that were just written, and are not read.
+            written: documents, by name, that are known to be there, and are not read.
         """
         folder, known = natural_key_of(key), written or {}
         bindings, stamp = await self._bindings(folder, names) if with_bindings else (None, None)
@@ -198,6 +197,13 @@ class VaultReading:
             bindings=bindings,
             bindings_stamp=stamp,
         )
+
+    async def _still_there(self, folder: str, written: Mapping[str, Secret]) -> dict[str, Secret]:
+        """Return those of the documents just written that nobody wrote since: one request for both of them."""
+        stamps = None
+        if self._swept is not None and self._swept.stamps is not None:
+            stamps = await self._kv.stamps(folder)
+        return {} if stamps is None else {name: one for name, one in written.items() if _is_at(stamps.get(name), one)}
 
     async def _document(self, folder: str, name: str, names: Collection[str]) -> Secret | None:
         return await self._kv.read(f"{folder}/{name}") if name in names else None
@@ -290,7 +296,8 @@ class VaultReading:
             return Record(right_key, natural_key, {}, withheld=reason)
         try:
             names = await self.names(natural_key) if names is None else names
-            held = await self.documents(key, entry, names, with_bindings=True, written=written)
+            known = await self._still_there(natural_key, written) if written else None
+            held = await self.documents(key, entry, names, with_bindings=True, written=known)
         except Forbidden as refusal:
             return Record(right_key, natural_key, {}, withheld=f"the token's policy hides it: {refusal}")
         content = self._content(held)
@@ -332,6 +339,10 @@ class VaultReading:
     def _names_another(self, entry: Entry) -> bool:
         director = entry.get("director") if isinstance(entry, Mapping) else None
         return isinstance(director, str) and director in self._settings.other_directors
+
+
+def _is_at(stamp: str | None, secret: Secret) -> bool:
+    return stamp is not None and stamp == secret.stamp
 
 
 def _data(secret: Secret | None) -> dict[str, Any] | None:

@@ -95,9 +95,9 @@ class KvV2(Folders):
                 return Versions(current, frozenset(kept), bool(data.get("cas_required")), stamp)
         raise unexpected_shape(f"GET /v1/{place}", "no versions", write=False)
 
-    async def stamps(self) -> Mapping[str, str | None] | None:
+    async def stamps(self, folder: str = "") -> Mapping[str, str | None] | None:
         """See :meth:`Kv.stamps`. One request, in which the server reads the metadata of every secret."""
-        place = f"{self._at}/detailed-metadata/"
+        place = f"{self._at}/detailed-metadata/{folder_path(folder)}"
         if self._can_scan is False:
             return None
         try:
@@ -149,7 +149,7 @@ class KvV1(Folders):
         await self._session.request("POST", place, body=document(data), write=True)
         return None
 
-    async def stamps(self) -> Mapping[str, str | None] | None:
+    async def stamps(self, folder: str = "") -> Mapping[str, str | None] | None:
         """See :meth:`Kv.stamps`; a mount without versions has none."""
         return None
 

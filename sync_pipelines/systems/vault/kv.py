@@ -105,8 +105,8 @@ class Kv(Protocol):
         """Return the paths of all secrets below a folder, sorted; of the whole mount by default."""
         ...
 
-    async def stamps(self) -> Mapping[str, str | None] | None:
-        """Return the stamp of the newest version of every secret of the mount, by path, see :class:`Secret`.
+    async def stamps(self, folder: str = "") -> Mapping[str, str | None] | None:
+        """Return the stamp of the newest version of every secret in a folder, by its path there, see :class:`Secret`.
 
         Writing, deleting, bringing back and making anew show in it. ``None`` for a stamp that is not told, and for all
         of them where one request cannot have them: only OpenBao's version 2 can.

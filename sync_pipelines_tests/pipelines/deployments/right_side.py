@@ -105,8 +105,8 @@ class MortalKv:
     async def list_all(self, prefix: str = "") -> Names:
         return await self._kv.list_all(prefix)
 
-    async def stamps(self) -> Mapping[str, str | None] | None:
-        return await self._kv.stamps()
+    async def stamps(self, folder: str = "") -> Mapping[str, str | None] | None:
+        return await self._kv.stamps(folder)
 
     async def delete_version(self, path: str, version: int) -> None:
         await self._surviving(path, lambda: self._kv.delete_version(path, version))

@@ -176,7 +176,7 @@ def test_given_nothing_changed_then_a_run_sends_no_write_and_moves_no_version(su
     }
 
 
-def test_given_a_new_instance_then_each_document_is_written_once_and_none_is_looked_for(
+def test_given_a_new_instance_then_each_document_is_written_once_and_one_look_sees_both(
     subject: DeploymentsSubject,
 ) -> None:
     key = subject.add(2)[1]
@@ -185,6 +185,7 @@ def test_given_a_new_instance_then_each_document_is_written_once_and_none_is_loo
     assert sorted((request.method, request.path.rpartition("/")[2]) for request in below) == [
         ("POST", "manifest"),
         ("POST", "metadata"),
+        ("SCAN", subject.natural_key(key)),
     ]
 
 
