@@ -88,6 +88,8 @@ def test_a_stream_that_fails_is_partial_and_leaves_the_other_one_moving(engine: 
     with pulled_shop(engine, bulk()) as shop:
         shop.cycle()
         orders, products = shop.watermark(Stream.ORDERS), shop.watermark(Stream.PRODUCTS)
+        # A watermark is of whole seconds, as the shop's times are.
+        shop.standin.world.clock.advance(5)
         shop.standin.world.edit_order(some_order(shop), status="completed")
         fault = shop.standin.faults.add("status", path=PRODUCTS, status=500, body="{}", content_type=JSON)
         outcome = shop.cycle()
