@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
-from sync_pipelines.store import plan_states, plans
+from sync_pipelines.store import plan_states, plans, states
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines_tests.store.scopes import load, records, scope_of
@@ -190,3 +190,40 @@ def test_plans_are_listed_newest_first_by_pair_and_scope(engine: Engine, stored:
         assert [found.id for found in plans.list_plans(connection, pair="pair", scope="one")] == [plan.id]
         assert plans.list_plans(connection, pair="another") == []
         assert len(plans.list_plans(connection, limit=1)) == 1
+
+
+def test_a_plan_just_written_is_looked_up_record_by_record_while_nothing_is_known_of_its_size(
+    engine: Engine, stored: Plans
+) -> None:
+    """Without statistics PostgreSQL takes the plan for one row, and would read all of it again for every record."""
+    count = 400
+    with engine.begin() as connection:
+        parts = {"scope": stored.scope.id, "count": count}
+        connection.execute(
+            text(
+                "INSERT INTO sync.base (scope_id, left_key, right_key, natural_key, left_fingerprint, "
+                "right_fingerprint, left_content, right_content, linked_by, agreed_at) "
+                "SELECT :scope, n, n, n, '', '', '{}', '{}', 'test', now() FROM generate_series(1, :count) n"
+            ),
+            parts,
+        )
+        connection.execute(
+            text(
+                "INSERT INTO sync.record_state (scope_id, key, state, reason) "
+                "SELECT :scope, n, 'out_of_sync', 'test' FROM generate_series(1, :count) n"
+            ),
+            parts,
+        )
+    changes = [replace(CHANGE, key=str(n)) for n in range(1, count)]
+    with engine.begin() as connection:
+        plans.add_changes(connection, stored.make(A).id, changes)
+        connection.execute(text("ANALYZE sync.base, sync.plan_change"))
+    plan = stored.make(B)
+    with engine.begin() as connection:
+        plans.add_changes(connection, plan.id, changes)
+        agreed = states.mark_agreed(connection, stored.scope, plan.id, [], None)
+        query = "SELECT pg_stat_get_xact_tuples_returned('sync.plan_change_pkey'::regclass)"
+        read = connection.execute(text(query)).scalar_one()
+
+    assert agreed == 1
+    assert read < 2 * count
