@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sync_pipelines.cli.wording import none_enabled
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.pipelines.registry import enabled_connections
-from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
@@ -39,8 +39,7 @@ def chosen_accounts(wanted: Sequence[str]) -> list[MarketplaceConnection]:
     """
     configured = accounts()
     if not configured:
-        place = connections_path() or "there is no connections file; in it"
-        raise ConfigurationError(f"{place}: there is no connection under {MARKETPLACES!r}")
+        raise none_enabled(MARKETPLACES, kind="connection")
     names = [word.removeprefix(f"{MARKETPLACES}/") for word in wanted]
     if unknown := sorted(set(names) - {one.name for one in configured}):
         known = ", ".join(one.name for one in configured)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sync_pipelines.cli.wording import NO_CONNECTIONS_FILE
+from sync_pipelines.cli.wording import none_enabled
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.pipelines.registry import enabled_connections
-from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.ledger.connection import LedgerConnection
@@ -39,10 +38,7 @@ def chosen_ledgers(wanted: str | None) -> list[LedgerConnection]:
     """
     configured = ledgers()
     if not configured:
-        path = connections_path()
-        if path is None:
-            raise ConfigurationError(NO_CONNECTIONS_FILE)
-        raise ConfigurationError(f"{path}: there is no enabled connection under {LEDGER!r}")
+        raise none_enabled(LEDGER)
     if wanted in (None, LEDGER):
         return list(configured)
     assert wanted is not None

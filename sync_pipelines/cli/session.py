@@ -16,9 +16,8 @@ from sync_pipelines.cli.accounts import MARKETPLACES, PULLED, accounts
 from sync_pipelines.cli.ledgers import LEDGER, REPLICATED, ledgers
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.cli.shops import BOTH_WAYS, COMMERCE, shops
-from sync_pipelines.cli.wording import NO_CONNECTIONS_FILE
+from sync_pipelines.cli.wording import none_enabled
 from sync_pipelines.core.errors import ConfigurationError
-from sync_pipelines.settings import connections_path
 from sync_pipelines.store.database import connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import migrate
 
@@ -64,16 +63,12 @@ def connections() -> tuple[Configured, ...]:
     found = pairs()
     if found:
         return found
-    path = connections_path()
-    if path is None:
-        raise ConfigurationError(NO_CONNECTIONS_FILE)
-    told = f"{path}: there is no enabled connection under {' or '.join(map(repr, PIPELINES))}"
     others = [
         *([REPLICATED] if ledgers() else []),
         *([BOTH_WAYS] if shops() else []),
         *([PULLED] if accounts() else []),
     ]
-    raise ConfigurationError("; ".join([told, *others]))
+    raise none_enabled(*PIPELINES, others=others)
 
 
 def choose(configured: Sequence[Configured], wanted: str | None) -> list[Configured]:

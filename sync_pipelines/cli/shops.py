@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync_pipelines.cli.wording import none_enabled
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.pipelines.registry import enabled_connections
-from sync_pipelines.settings import connections_path
 
 if TYPE_CHECKING:
     from sync_pipelines.pipelines.commerce.connection import EntityType, ShopConnection
@@ -42,8 +42,7 @@ def chosen_shops(wanted: str | None) -> list[ShopConnection]:
     """
     configured = shops()
     if not configured:
-        place = connections_path() or "there is no connections file; in it"
-        raise ConfigurationError(f"{place}: there is no enabled connection under {COMMERCE!r}")
+        raise none_enabled(COMMERCE)
     if wanted in (None, COMMERCE):
         return list(configured)
     assert wanted is not None
