@@ -63,13 +63,18 @@ class Gathering(Generic[Item, Answer]):
             return _told(await self._alone(item))
         asked: _Asked[Item, Answer] = _Asked(item, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        async with self._turn:
-            # Whoever had the turn before may have asked for this item as well.
-            if not asked.answer.done():
-                await asyncio.sleep(GATHER_SECONDS)
-                group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._ask_all(group)
-        return await asked.answer
+        try:
+            async with self._turn:
+                # Whoever had the turn before may have asked for this item as well.
+                if not asked.answer.done():
+                    await asyncio.sleep(GATHER_SECONDS)
+                    group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                    await self._ask_all(group)
+            return await asked.answer
+        except asyncio.CancelledError:
+            # Nobody waits for it any more: a write of it would be one that nobody heard of.
+            self._waiting = [one for one in self._waiting if one is not asked]
+            raise
 
     async def _ask_all(self, group: Sequence[_Asked[Item, Answer]]) -> None:
         try:

@@ -152,3 +152,26 @@ def test_given_one_that_is_cancelled_while_it_asks_for_all_then_nobody_waits_for
         return await asyncio.gather(*asking, return_exceptions=True)
 
     assert all(isinstance(one, asyncio.CancelledError) for one in asyncio.run(ask()))
+
+
+def test_given_one_that_is_cancelled_before_its_turn_then_its_item_is_never_sent() -> None:
+    sent: list[int] = []
+    first_is_sent = asyncio.Event()
+
+    async def send(items: Sequence[int]) -> Sequence[int | PeerError]:
+        sent.extend(items)
+        first_is_sent.set()
+        await asyncio.sleep(0.1)
+        return items
+
+    async def ask() -> list[int | BaseException]:
+        gathering: Gathering[int, int] = Gathering(send, 2)
+        asking = [asyncio.create_task(gathering.ask(item)) for item in range(5)]
+        await first_is_sent.wait()
+        asking[3].cancel()
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+
+    assert isinstance(answers[3], asyncio.CancelledError)
+    assert sent == [answer for answer in answers if isinstance(answer, int)] == [0, 1, 2, 4]
