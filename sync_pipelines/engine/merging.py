@@ -190,13 +190,17 @@ class _Merging:
 
     def _serializable(self, step: Callable[[Connection], T]) -> T:
         """Carry out a step in a transaction of its own, once more where another transaction got in the way."""
-        engine = self._runs[Side.LEFT].engine.execution_options(isolation_level="SERIALIZABLE")
+        plain = self._runs[Side.LEFT].engine
         for attempt in range(1, TRIES + 1):
             try:
-                with engine.begin() as connection:
+                with plain.execution_options(isolation_level="SERIALIZABLE").connect() as connection:
                     result = step(connection)
-                    for run in self._runs.values():
-                        leases.fence(connection, run.lease)
+                    # The leases are held by another transaction until the commit is done: they are renewed while the
+                    # step goes on, and what was written since it began cannot be locked in a serializable one.
+                    with plain.begin() as holding:
+                        for run in self._runs.values():
+                            leases.fence(holding, run.lease)
+                        connection.commit()
                     return result
             except OperationalError as error:
                 if not isinstance(error.orig, SerializationFailure) or attempt == TRIES:

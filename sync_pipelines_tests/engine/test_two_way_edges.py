@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Engine
 
 from sync_pipelines.core.conflicts import Kind, Resolution
 from sync_pipelines.core.errors import FailureKind, SnapshotUnsealed
 from sync_pipelines.core.guard import GuardLimits
+from sync_pipelines.core.records import Content
 from sync_pipelines.core.two_way import Rule, Side
 from sync_pipelines.engine.merging import MANY
+from sync_pipelines.engine.two_way import synchronize
 from sync_pipelines_tests.engine.two_way_worlds import TwoWayWorld
 from sync_pipelines_tests.engine.worlds import MemoryTarget, is_archived, lost_reply, refused
 
@@ -326,3 +331,19 @@ def test_given_many_new_records_in_a_second_scope_the_planner_knows_of_them_at_o
         )
         scopes = world.sql(f"SELECT DISTINCT scope_id FROM sync.{table}")
         assert {row.scope_id for row in scopes} == set(known)
+
+
+def test_given_leases_that_are_renewed_while_a_batch_is_merged_then_the_merge_ends(world: TwoWayWorld) -> None:
+    """They are, every few seconds; and a serializable transaction cannot lock a row that changed since it began."""
+    world.put(LEFT, "w1", "mug", price="1")
+    renewed = []
+
+    def name(content: Content) -> str:
+        renewed.append(world.sql("UPDATE sync.lease SET expires_at = clock_timestamp() + interval '1 hour'"))
+        return str(content.get("name") or "")
+
+    pair = replace(world.pair, natural_key=name)
+    asyncio.run(synchronize(world.engine, pair, run_id="one", log=world.log))
+
+    assert any(renewed)
+    assert world.agree()
