@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
 
+import uvloop
+
 from sync_pipelines.core.errors import RunStopped
 
 T = TypeVar("T")
@@ -107,10 +109,10 @@ def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        return asyncio.run(stop.over(work))
+        return uvloop.run(stop.over(work))
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        return asyncio.run(_with_signals(stop, work))
+        return uvloop.run(_with_signals(stop, work))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
