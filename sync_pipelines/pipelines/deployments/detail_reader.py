@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
+from sync_pipelines.core.errors import PeerError
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.pipelines.deployments.catalog import Catalog
 from sync_pipelines.pipelines.deployments.details import (
@@ -21,8 +21,10 @@ from sync_pipelines.pipelines.deployments.details import (
     manner_digest,
     stamp_of,
 )
-from sync_pipelines.pipelines.deployments.long_texts import LONG_TEXT
+from sync_pipelines.pipelines.deployments.lives import Lives
+from sync_pipelines.pipelines.deployments.long_texts import LONG_TEXT, KeptTexts
 from sync_pipelines.pipelines.deployments.manifest import ManifestFacts, read_manifest
+from sync_pipelines.pipelines.deployments.refusals import is_of_the_director
 from sync_pipelines.pipelines.deployments.safe_yaml import Limits
 from sync_pipelines.store import peer_cache
 from sync_pipelines.store.peer_cache import Cached
@@ -62,15 +64,20 @@ class DetailReader:
         client: the Director.
         engine: the store's database, with the cache.
         catalog: what kept claims are held against.
+        texts: gets the manifests that are read.
     """
 
-    def __init__(self, client: BoshClient, engine: Engine, scope: Scope, catalog: Catalog, pace: Pace) -> None:
+    def __init__(
+        self, client: BoshClient, engine: Engine, scope: Scope, catalog: Catalog, pace: Pace, texts: KeptTexts
+    ) -> None:
         self._client = client
         self._engine = engine
         self._scope = scope
         self._catalog = catalog
         self._manner = manner_digest(catalog, process_state=pace.process_state, manifest_bytes=pace.manifest.max_bytes)
         self._pace = pace
+        self._texts = texts
+        self._lives = Lives(client, 0)
 
     async def read(self, listed: Sequence[ListedDeployment]) -> AsyncGenerator[list[Read]]:
         """Yield deployments with their details, in the order in which they were given.
@@ -79,6 +86,7 @@ class DetailReader:
             PeerError: the Director cannot be asked at all (login refused, out of reach). What one deployment refuses
                 is told in its own reading.
         """
+        self._lives = Lives(self._client, len(listed))
         for first in range(0, len(listed), CHUNK):
             chunk = listed[first : first + CHUNK]
             kept = await self.kept(chunk)
@@ -106,6 +114,7 @@ class DetailReader:
         try:
             while True:
                 while under_way < self._pace.concurrency + self._pace.batch and (one := next(rest, None)) is not None:
+                    self._lives.passed += 1
                     found = kept.get(one.name)
                     reading = self._fresh(one, found)
                     if reading is None:
@@ -161,7 +170,7 @@ class DetailReader:
             except PeerError as error:
                 problems.append(_told("VMs", error))
             try:
-                life = await self._client.life_of(listed.name)
+                life = await self._lives.of(listed.name)
             except PeerError as error:
                 problems.append(_told("events", error))
             return Reading(Details(facts, vms, life), earlier, tuple(problems))
@@ -170,7 +179,10 @@ class DetailReader:
         text = await self._client.manifest(name)
         if text is not None and len(text) >= LONG_TEXT:
             return await in_thread(read_manifest, text, self._pace.manifest)
-        return read_manifest(text, self._pace.manifest)
+        facts = read_manifest(text, self._pace.manifest)
+        if text is not None and facts.sha256 is not None:
+            self._texts.keep(facts.sha256, text)
+        return facts
 
     async def _vms(self, name: str) -> tuple[Vm, ...]:
         return await (self._client.vms_full(name) if self._pace.process_state else self._client.vms(name))
@@ -200,7 +212,7 @@ def earlier_facts(found: Cached | None) -> ManifestFacts | None:
 
 def _told(what: str, error: PeerError) -> str:
     """Say what one deployment refused; raises what the Director as a whole refuses."""
-    if isinstance(error, PeerUnavailable) or error.kind in (FailureKind.AUTH, FailureKind.RATE_LIMITED):
+    if is_of_the_director(error):
         raise error
     return f"its {what} could not be read: {error}"
 

@@ -15,6 +15,31 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class KeptTexts:
+    """Texts that were just read and may be wanted once more, by digest. What is beyond the limit is not kept.
+
+    Arguments:
+        limit: characters of all of them.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._room = limit
+        self._by_digest: dict[str, str] = {}
+
+    def keep(self, sha256: str, text: str) -> None:
+        """Keep a text that has this digest, if there is room."""
+        if len(text) <= self._room and sha256 not in self._by_digest:
+            self._room -= len(text)
+            self._by_digest[sha256] = text
+
+    def take(self, sha256: str) -> str | None:
+        """Return a text and keep it no longer; ``None`` when it is not kept."""
+        text = self._by_digest.pop(sha256, None)
+        if text is not None:
+            self._room += len(text)
+        return text
+
+
 class Workbench:
     """Does work at once when it is short, else in a thread.
 

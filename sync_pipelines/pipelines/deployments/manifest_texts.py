@@ -1,4 +1,4 @@
-"""What is asked of the Director at the moment of writing: the text of a manifest, and whether a deployment is there."""
+"""What is wanted of the Director for writing: the text of a manifest, and whether a deployment is there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sync_pipelines.systems.bosh import PEER, BoshClient, DeploymentGone
 
 
 class DirectorTexts:
-    """Answers from the Director itself, never from what was read before. No text is kept.
+    """Gives out the text that this run compared, and asks the Director itself for everything else.
 
     Arguments:
-        scan: told when what it knows is out of date.
+        scan: has the texts that it read; told when what it knows is out of date.
     """
 
     def __init__(self, client: BoshClient, scan: DirectorScan) -> None:
@@ -21,11 +21,13 @@ class DirectorTexts:
         self._scan = scan
 
     async def manifest(self, name: str, sha256: str) -> str:
-        """Return the manifest of a deployment, which has exactly this digest.
+        """Return the manifest of a deployment, which has exactly this digest. One that is kept is given out once.
 
         Raises:
             PeerError: (transient) the deployment was changed or deleted since it was read; or it cannot be asked.
         """
+        if (kept := self._scan.texts.take(sha256)) is not None:
+            return kept
         try:
             text = await self._client.manifest(name)
         except DeploymentGone:

@@ -19,6 +19,7 @@ from sync_pipelines.pipelines.deployments.debugging import LOG
 from sync_pipelines.pipelines.deployments.deployment_record import Seen, seen_of
 from sync_pipelines.pipelines.deployments.detail_reader import CHUNK, DetailReader, Pace, earlier_facts
 from sync_pipelines.pipelines.deployments.director_info import InfoCache
+from sync_pipelines.pipelines.deployments.long_texts import KeptTexts
 from sync_pipelines.pipelines.deployments.matcher import Matcher
 from sync_pipelines.pipelines.deployments.matches import Match, NeedsReview, NoMatch, Outcome
 from sync_pipelines.pipelines.deployments.safe_yaml import Limits
@@ -27,6 +28,8 @@ from sync_pipelines.store import peer_cache
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.systems.bosh import BoshClient, Deployments, ListedDeployment
 
+KEPT_TEXTS = 32_000_000
+"""Characters of manifests that are kept from the scan to the writing of one run."""
 NAMED = 10
 """Deployments named in one note; the others are counted."""
 
@@ -36,6 +39,7 @@ class DirectorScan:
 
     Attributes:
         seen: deployments of the last pass, in the list's order; empty before the first.
+        texts: manifests that were read, as long as there is room for them.
         began: when the first pass was begun, by ``time.monotonic``; ``None`` before.
     """
 
@@ -50,6 +54,7 @@ class DirectorScan:
     ) -> None:
         self.seen: list[Seen] = []
         self.began: float | None = None
+        self.texts = KeptTexts(KEPT_TEXTS)
         self._client = client
         self._engine = engine
         self._scope = scope
@@ -139,7 +144,7 @@ class DirectorScan:
             process_state=self._connection.director.process_state,
             manifest=Limits(max_bytes=self._connection.manifest_max_bytes),
         )
-        reader = DetailReader(self._client, self._engine, self._scope, catalog, pace)
+        reader = DetailReader(self._client, self._engine, self._scope, catalog, pace, self.texts)
         return reader, Matcher(catalog, self._connection.match.rules, self._connection.match.threshold)
 
     async def _list(self, sweep: Sweep) -> Deployments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -137,30 +137,51 @@ class BoshClient:
             object_type: only those about such an object, e.g. ``"deployment"``; others are locks, instances, VMs.
         """
         _deployment(name)
-        params = {"deployment": name} | ({"object_type": object_type} if object_type else {})
+        async with aclosing(self._event_pages(name, object_type)) as pages:
+            async for page in pages:
+                for event in page:
+                    yield event
+
+    async def life_of(self, name: str) -> Life:
+        """Return when a deployment was made and last changed, by all events that are left of it."""
+        life = Life()
+        async with aclosing(self.events(name, object_type="deployment")) as events:
+            async for event in events:
+                life = _lived(life, event)
+        return life
+
+    async def lives(self, requests: int) -> Mapping[str, Life] | None:
+        """Return the life of every deployment that events are left of, those included that are gone.
+
+        Arguments:
+            requests: how many may be spent, each for 200 events. ``None`` is returned when there are more events.
+        """
+        lives: dict[str, Life] = {}
+        async with aclosing(self._event_pages(None, "deployment")) as pages:
+            async for page in pages:
+                for event in page:
+                    if event.deployment is not None:
+                        lives[event.deployment] = _lived(lives.get(event.deployment, Life()), event)
+                requests -= 1
+                if len(page) < EVENTS_PAGE:
+                    return lives
+                if requests <= 0:
+                    return None
+        return lives
+
+    async def _event_pages(self, name: str | None, object_type: str | None) -> AsyncGenerator[Sequence[Event], None]:
+        wanted = {"deployment": name, "object_type": object_type}
+        params = {key: value for key, value in wanted.items() if value is not None}
         last: Event | None = None
         while True:
             page = await self._read("events", parse_events, params)
             for event in page:
                 _refuse_stranger(event, last, name, object_type)
-                yield event
                 last = event
+            yield page
             if last is None or len(page) < EVENTS_PAGE:
                 return
             params["before_id"] = str(last.id)
-
-    async def life_of(self, name: str) -> Life:
-        """Return when a deployment was made and last changed, by all events that are left of it."""
-        created_at = updated_at = latest_task_id = None
-        async with aclosing(self.events(name, object_type="deployment")) as events:
-            async for event in events:
-                if event.action not in _CHANGES:
-                    continue
-                latest_task_id = latest_task_id or event.task
-                updated_at = event.timestamp if updated_at is None else max(updated_at, event.timestamp)
-                if event.action in _CREATIONS:
-                    created_at = event.timestamp if created_at is None else min(created_at, event.timestamp)
-        return Life(created_at, updated_at, latest_task_id)
 
     async def _read(self, path: str, parse: Callable[[Any], _T], params: dict[str, str] | None = None) -> _T:
         answer = await self._session.get(path, params)
@@ -211,11 +232,22 @@ def _shaped(operation: str, parsed: Callable[[], _T]) -> _T:
         raise unexpected_shape(PEER, operation, str(error)) from None
 
 
-def _refuse_stranger(event: Event, last: Event | None, name: str, object_type: str | None) -> None:
+def _lived(life: Life, event: Event) -> Life:
+    """Return a life with one more event, which is older than those before."""
+    if event.action not in _CHANGES:
+        return life
+    created_at, at = life.created_at, event.timestamp
+    if event.action in _CREATIONS:
+        created_at = at if created_at is None else min(created_at, at)
+    updated_at = at if life.updated_at is None else max(life.updated_at, at)
+    return Life(created_at, updated_at, life.latest_task_id or event.task)
+
+
+def _refuse_stranger(event: Event, last: Event | None, name: str | None, object_type: str | None) -> None:
     """Raise when the server did not apply a filter: reading would never end, or tell another deployment's story."""
     if last is not None and event.id >= last.id:
         reason = "events do not come newest first, or before_id is not applied"
-    elif event.deployment != name or (object_type and event.object_type != object_type):
+    elif (name and event.deployment != name) or (object_type and event.object_type != object_type):
         reason = "events of something else came; the filters are not applied"
     else:
         return

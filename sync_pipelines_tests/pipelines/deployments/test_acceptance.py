@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from sync_pipelines.core.errors import PeerError, SnapshotUnsealed
 from sync_pipelines.engine.reconcile import Reconciled, reconcile
+from sync_pipelines.pipelines.deployments import scan
 from sync_pipelines.pipelines.deployments.connection import DeploymentsConnection
 from sync_pipelines.pipelines.deployments.pair import OpenConnection
 from sync_pipelines.pipelines.deployments.probes import PROBES
@@ -229,14 +230,24 @@ def test_given_an_old_orphan_then_it_is_stale_and_its_removal_waits_for_an_appro
     assert fleet.vault.read(f"{name[-36:]}/backups/index"), "its backups stay"
 
 
-def test_given_a_manifest_that_changes_between_scan_and_write_then_the_next_run_reads_it_anew(fleet: Fleet) -> None:
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_given_a_manifest_that_changes_between_scan_and_write_then_only_what_was_compared_is_written(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_kept: bool
+) -> None:
+    if not is_kept:
+        # As with more texts than there is room for: it is asked for again, and is not the same any more.
+        monkeypatch.setattr(scan, "KEPT_TEXTS", 0)
     name = sorted(fleet.world.deployments)[0]
     manifest = fleet.world.deployments[name].manifest
     fleet.world.update(name, f"{manifest}# one\n", releases=(("redis", "99"),))
     fleet.world.after(f"/deployments/{name}/vms", lambda: fleet.world.set_manifest(name, f"{manifest}# two\n"))
     fleet.reconcile()
-    assert fleet.vault.read(f"{name[-36:]}/manifest")["manifest"] == manifest
+    compared = f"{manifest}# one\n"
+    assert fleet.vault.read(f"{name[-36:]}/manifest")["manifest"] == (compared if is_kept else manifest)
 
+    if is_kept:
+        # The list does not tell of it, so it is seen when the details are read anew.
+        fleet.grow_old()
     fleet.let_time_pass()
     fleet.reconcile()
     assert fleet.vault.read(f"{name[-36:]}/manifest")["manifest"] == f"{manifest}# two\n"

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sync_pipelines.core.errors import ConfigurationError, FailureKind, PeerError
+from sync_pipelines.pipelines.deployments import lives
 from sync_pipelines.sandbox.bosh import DEMO_USER, DirectorStandIn, DirectorWorld, UaaWorld
 from sync_pipelines.sandbox.bosh.faults import deleted_after_listing, empty_error, scopes_lost, short_list
 from sync_pipelines.sandbox.bosh.model import Vm
@@ -405,3 +406,39 @@ def test_given_debug_then_every_match_and_cache_hit_is_told_on_stderr_and_else_n
     assert told.count("confidence 1") == told.count("details as kept") == 4
     fleet.scan()
     assert capsys.readouterr().err == ""
+
+
+def test_given_many_deployments_then_their_lives_are_read_together_and_are_the_same(
+    engine: Engine, kv2: Mounted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_fleet(engine, DirectorStandIn.many(120, 1), kv2) as fleet:
+        fleet.world.update(_names(fleet)[-1], releases=(("redis", "18.0.0"),))
+        together, _ = fleet.scan()
+        few = fleet.asked().count("/events")
+        monkeypatch.setattr(lives, "SAVING", 10**6)
+        fleet.opened(lambda opened: opened.forget_cached())
+        one_by_one, _ = fleet.scan()
+
+        assert fleet.asked().count("/events") == len(one_by_one) == 120
+        assert few < 30
+    assert together == one_by_one
+    assert all(record.content["created_at"] for record in together.values())
+    assert len({record.content["latest_task_id"] for record in together.values()}) == 120
+
+
+@pytest.mark.parametrize("why", ["more events than it is worth", "a server that ignores the filter"])
+def test_given_lives_that_cannot_be_read_together_then_they_are_read_one_by_one(
+    engine: Engine, kv2: Mounted, why: str
+) -> None:
+    with opened_fleet(engine, DirectorStandIn.many(60, 1), kv2) as fleet:
+        if why.startswith("more"):
+            for _ in range(3):
+                for name in _names(fleet):
+                    fleet.world.update(name)
+        else:
+            fleet.director.faults.add(FaultKind.STATUS, path="/events$", query="^object_type=deployment$", status=400)
+        records, sweep = fleet.scan()
+
+    assert len(records) == 60
+    assert all(record.content["created_at"] for record in records.values())
+    assert sweep.gaps == []

@@ -326,6 +326,22 @@ def test_a_life_is_told_by_the_events_that_are_left(
     assert director.talk(lambda client: client.life_of(NAME)) == life
 
 
+@pytest.mark.parametrize(
+    ("older", "requests", "is_told"), [(0, 1, True), (190, 1, True), (198, 1, False), (198, 2, True), (500, 2, False)]
+)
+def test_the_lives_of_all_are_told_when_few_enough_requests_do(
+    director: Director, older: int, requests: int, is_told: bool
+) -> None:
+    recent = [event(601, "create"), event(602, deployment="another", object_name="another")]
+    director.answers("/events", events_of(*(event(number) for number in range(1, older + 1)), *recent))
+
+    lives = director.talk(lambda client: client.lives(requests))
+
+    told = {NAME: Life(moment(601), moment(601), "6010"), "another": Life(None, moment(602), "6020")}
+    assert lives == (told if is_told else None)
+    assert director.paths.count("/events") <= requests
+
+
 def test_reads_of_many_deployments_may_run_together(director: Director) -> None:
     for number in range(20):
         director.answers(f"/deployments/{number}", reply({"manifest": str(number)}))
