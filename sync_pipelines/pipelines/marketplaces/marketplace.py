@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -33,13 +34,13 @@ class Opening:
     read_delay: float = READ_DELAY
 
 
-class Access(Strict):
+class Access(Strict, ABC):
     """How an account is reached: address, identifiers and secrets, in the section of its marketplace."""
 
     @property
+    @abstractmethod
     def server(self) -> str:
         """What the marketplace counts calls by, without secrets: connections that share it share the limits."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
