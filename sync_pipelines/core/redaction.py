@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
 DERIVED_FORMS_FROM = 6
 """Shortest secret whose encoded forms are masked too. The encoded rest of a shorter one is too common a text."""
+
+_TOKENS_MASKED = 8
 
 _SECRET_NAME = r"[\w.-]*(?:token|passw(?:or)?d|pwd|secret|api[_-]?key|consumer[_-]?key|access[_-]?key|signature)"
 
@@ -62,6 +65,30 @@ class Redactor:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+class TokenRedactor(Redactor):
+    """Masks what another redactor masks, a login's secrets, and the last tokens in use.
+
+    Arguments:
+        secrets: known from the beginning, unlike the tokens.
+    """
+
+    def __init__(self, inner: Redactor, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._secrets = secrets
+        self._tokens: deque[str] = deque(maxlen=_TOKENS_MASKED)
+        self._masking = Redactor(secrets)
+
+    def add(self, token: str) -> None:
+        """Mask one more token."""
+        self._tokens.append(token)
+        self._masking = Redactor([*self._secrets, *self._tokens])
+
+    def text(self, text: str) -> str:
+        """Return the text with every secret replaced by ``***``."""
+        return self._inner.text(self._masking.text(text))
 
 
 def _forms(secret: str) -> Iterator[str]:

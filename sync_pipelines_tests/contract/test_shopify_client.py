@@ -115,6 +115,19 @@ def test_a_token_is_fetched_once_and_again_before_it_ends() -> None:
         assert all(request.status == 200 for request in shop.world.requests)
 
 
+def test_a_token_that_the_shop_repeats_is_not_told() -> None:
+    with served() as shop:
+
+        async def repeated(session: ShopifySession) -> None:
+            await read_shop(session)
+            (token,) = set(shop.world.tokens) - {PERMANENT_TOKEN}
+            shop.standin.faults.add("status", status=500, content_type="text/plain", body=f"no {token} here")
+            await read_shop(session)
+
+        error = refused(shop, repeated, tokens=ClientCredentials(CLIENT_ID, CLIENT_SECRET))
+    assert str(error).endswith("no *** here")
+
+
 def test_a_token_that_ends_early_is_renewed_when_it_is_refused() -> None:
     with served() as shop:
 

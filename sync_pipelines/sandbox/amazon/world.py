@@ -85,6 +85,7 @@ class AmazonWorld:
         changes: what is yet to happen; it does when its time has come.
         tells_rate: whether answers carry ``x-amzn-RateLimit-Limit``, which real ones often do not.
         page: orders of a page at most, below what is asked for.
+        granted: access tokens that are good.
         calls: answered calls by operation, refusals included.
         requests: every request as it came.
         guard: held while a request is answered.
@@ -101,7 +102,7 @@ class AmazonWorld:
     requests: list[LoggedRequest] = field(default_factory=list)
     guard: threading.RLock = field(default_factory=threading.RLock)
     consents: dict[str, str] = field(default_factory=lambda: {refresh_token(region): region for region in REGIONS})
-    _granted: dict[str, Granted] = field(default_factory=dict)
+    granted: dict[str, Granted] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _hooks: list[_Hook] = field(default_factory=list)
     _numbers: Iterable[int] = field(default_factory=lambda: itertools.count(1))
@@ -188,7 +189,7 @@ class AmazonWorld:
         if region is None:
             raise no_grant(400, "invalid_grant", "The request has an invalid grant parameter : refresh_token")
         token = f"Atza|{self.number()}-{region}"
-        self._granted[token] = Granted(region, self.clock.now() + TOKEN_SECONDS)
+        self.granted[token] = Granted(region, self.clock.now() + TOKEN_SECONDS)
         return {
             "access_token": token,
             "refresh_token": form["refresh_token"],
@@ -198,7 +199,7 @@ class AmazonWorld:
 
     def revoke_tokens(self) -> None:
         """Let all access tokens end now."""
-        self._granted.clear()
+        self.granted.clear()
 
     def admit(self, token: str | None, region: str, operation: str) -> None:
         """Let a call in.
@@ -206,7 +207,7 @@ class AmazonWorld:
         Raises:
             Refused: its token is no good here, or the budget is used up.
         """
-        granted = self._granted.get(token or "")
+        granted = self.granted.get(token or "")
         if granted is None:
             raise unauthorized("The access token you provided is revoked, malformed or invalid.")
         if granted.until <= self.clock.now():

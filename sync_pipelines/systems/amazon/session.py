@@ -11,7 +11,7 @@ import httpx
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.marketplace_port import CallLimit
-from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.core.redaction import Redactor, TokenRedactor
 from sync_pipelines.systems.amazon.errors import read_answer
 from sync_pipelines.systems.amazon.tokens import LoginKeys, LoginTokens
 from sync_pipelines.systems.throttle import Throttle
@@ -123,7 +123,7 @@ async def amazon_session(
         clock: the time now, aware; by it tokens end.
         read_delay: seconds before a read that failed is sent again.
     """
-    redactor = Redactor([keys.client_secret, keys.refresh_token])
+    redactor = TokenRedactor(Redactor(), [keys.client_secret, keys.refresh_token])
     throttles = {operation: throttle(operation) for operation in LIMITS}
     async with AsyncExitStack() as stack:
         transports: dict[str, Transport] = {}
@@ -139,5 +139,5 @@ async def amazon_session(
                     read_delay=read_delay,
                 )
             )
-        tokens = LoginTokens(transports[LOGIN], keys, clock)
+        tokens = LoginTokens(transports[LOGIN], keys, clock, redactor)
         yield AmazonSession(transports, throttles, tokens, clock)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sync_pipelines.core.redaction import TokenRedactor
 from sync_pipelines.systems.amazon.errors import read_answer, unexpected_shape
 from sync_pipelines.systems.transport import Transport
 
@@ -33,12 +34,16 @@ class LoginTokens:
     Arguments:
         transport: bound to the whole address that tokens are asked for at.
         clock: the time now, aware.
+        redactor: told of each token.
     """
 
-    def __init__(self, transport: Transport, keys: LoginKeys, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, transport: Transport, keys: LoginKeys, clock: Callable[[], datetime], redactor: TokenRedactor
+    ) -> None:
         self._transport = transport
         self._keys = keys
         self._clock = clock
+        self._redactor = redactor
         self._lock = asyncio.Lock()
         self._token = ""
         self._usable_until: datetime | None = None
@@ -72,5 +77,6 @@ class LoginTokens:
         token, seconds = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not token or not isinstance(seconds, int):
             raise unexpected_shape(self._transport.peer, _OPERATION, "no access_token with expires_in")
+        self._redactor.add(token)
         self._token = token
         self._usable_until = asked + timedelta(seconds=seconds) - MARGIN

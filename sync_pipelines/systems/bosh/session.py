@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from sync_pipelines.core.errors import FailureKind, PeerError
-from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.core.redaction import Redactor, TokenRedactor
 from sync_pipelines.systems.bosh.errors import is_dead_login, read_answer, unexpected_shape
 from sync_pipelines.systems.bosh.logins import Authority, BasicAuthority, Grant, Login, secrets_of
 from sync_pipelines.systems.bosh.models import Info
 from sync_pipelines.systems.bosh.parsing import parse_info
 from sync_pipelines.systems.bosh.scopes import TokenScope
-from sync_pipelines.systems.bosh.uaa import TokenRedactor, UaaAuthority
+from sync_pipelines.systems.bosh.uaa import UaaAuthority
 from sync_pipelines.systems.private_ca import trusting
 from sync_pipelines.systems.throttle import Throttle
 from sync_pipelines.systems.transport import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, READ_DELAY, Transport, TransportStats

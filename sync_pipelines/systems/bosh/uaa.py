@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx
 import orjson
 
 from sync_pipelines.core.errors import FailureKind, PeerError
-from sync_pipelines.core.redaction import Redactor
+from sync_pipelines.core.redaction import TokenRedactor
 from sync_pipelines.systems.bosh.errors import unexpected_shape
 from sync_pipelines.systems.bosh.logins import ClientLogin, Grant, Login, basic
 from sync_pipelines.systems.bosh.scopes import granted_scopes, names_a_director, token_scope
@@ -22,27 +21,6 @@ LONGEST_MARGIN = 60.0
 """Seconds before its end from which a token is not used any more; of a short-lived one a quarter of its life."""
 
 _OPERATION = "POST /oauth/token"
-_TOKENS_MASKED = 8
-
-
-class TokenRedactor(Redactor):
-    """Masks what another redactor masks, a login's secrets, and the last tokens in use."""
-
-    def __init__(self, inner: Redactor, secrets: list[str]) -> None:
-        super().__init__()
-        self._inner = inner
-        self._secrets = secrets
-        self._tokens: deque[str] = deque(maxlen=_TOKENS_MASKED)
-        self._masking = Redactor(secrets)
-
-    def add(self, token: str) -> None:
-        """Mask one more token."""
-        self._tokens.append(token)
-        self._masking = Redactor([*self._secrets, *self._tokens])
-
-    def text(self, text: str) -> str:
-        """Return the text with every secret replaced by ``***``."""
-        return self._inner.text(self._masking.text(text))
 
 
 class UaaAuthority:

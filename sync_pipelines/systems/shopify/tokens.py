@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sync_pipelines.core.errors import FailureKind
+from sync_pipelines.core.redaction import TokenRedactor
 from sync_pipelines.systems.transport import Transport
 
 TOKEN_PATH = "/admin/oauth/access_token"
@@ -92,4 +93,5 @@ class ClientCredentials:
                 FailureKind.TRANSIENT, "the answer holds no access token", answer, operation=operation
             ) from None
         self._token = str(token)
+        transport.redactor = TokenRedactor(transport.redactor, [self._token])
         self._until = self._clock() + max(seconds - _EARLIER, seconds / 2)

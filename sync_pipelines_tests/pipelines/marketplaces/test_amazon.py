@@ -127,6 +127,19 @@ def test_an_access_token_that_is_revoked_is_asked_for_once_more(engine: Engine) 
     assert (len(seller.statuses()), outcome.error) == (250, None)
 
 
+def test_an_access_token_that_amazon_repeats_is_not_told(engine: Engine) -> None:
+    with amazon_seller(engine, with_orders(1)) as seller:
+        standin = seller.standin
+
+        def repeat() -> None:
+            (token,) = standin.world.granted
+            standin.faults.add("status", path=SEARCH, status=500, content_type="text/plain", body=f"no {token} here")
+
+        standin.world.after("token$", repeat)
+        outcome = seller.pull()
+    assert str(outcome.error).endswith("no *** here")
+
+
 def test_a_consent_that_was_withdrawn_is_an_expired_connection(engine: Engine) -> None:
     with amazon_seller(engine, with_orders(1)) as seller:
         seller.standin.world.consents.clear()
