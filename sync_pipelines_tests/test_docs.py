@@ -60,7 +60,8 @@ def test_the_example_connections_file_is_valid(monkeypatch: pytest.MonkeyPatch) 
     shops = load_section("commerce", ShopConnection, known=SECTIONS, environment=os.environ)
     accounts = load_section("marketplaces", MarketplaceConnection, known=SECTIONS, environment=os.environ)
     names = [connection.name for connection in (*offerings, *deployments, *ledgers, *shops, *accounts)]
-    assert names == ["nordlys", "lab", "decent-cloud", "nordwind", "nordwind-shop", "nordwind-shopify"]
+    marketplaces = [f"nordwind-{kind}" for kind in ("shop", "shopify", "takealot", "amazon-eu")]
+    assert names == ["nordlys", "lab", "decent-cloud", "nordwind", *marketplaces]
 
 
 @pytest.mark.parametrize(
