@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,16 @@ from sync_pipelines.cli.conflict_tables import conflict_tables
 from sync_pipelines.cli.demo_discrepancies import discrepancies
 from sync_pipelines.cli.demo_home import DemoHome, demo_home, environment
 from sync_pipelines.cli.demo_ledgers import standings, until_replicated
+from sync_pipelines.cli.demo_marketplaces import (
+    AccountOutcome,
+    accounts_outcome,
+    accounts_table,
+    launched_pull,
+    pulled_twice,
+)
 from sync_pipelines.cli.demo_peers import print_next_steps, started_peers, step
+from sync_pipelines.cli.demo_service import PORT as SERVICE_PORT
+from sync_pipelines.cli.demo_service import is_ready
 from sync_pipelines.cli.demo_shops import (
     ShopsOutcome,
     discrepancies_table,
@@ -60,13 +70,15 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
     """Show the whole thing on stand-ins of the external systems.
 
     Starts a PostgreSQL, the stand-ins of a chain, of Waldur, of two BOSH Directors, of an Internet Computer replica, of
-    a WooCommerce shop and of Odoo, a real OpenBao, the Dagster UI and its daemon, reconciles three providers' offerings
-    and both Directors' deployments, synchronizes the shop with Odoo, replicates a ledger that goes on growing, and goes
-    on until Ctrl-C, which stops all of it. What happened is kept for the next demo. Settings of the environment that
-    lead to real connections or data are left aside.
+    a WooCommerce shop and of Odoo, of Takealot, of Shopify and of an Amazon that is flaky, a real OpenBao, the Dagster
+    UI and its daemon, and the REST service. Reconciles three providers' offerings and both Directors' deployments,
+    synchronizes the shop with Odoo, pulls the marketplaces, replicates a ledger that goes on growing, and goes on until
+    Ctrl-C, which stops all of it. What happened is kept for the next demo. Settings of the environment that lead to
+    real connections or data are left aside.
     """
     console = output.progress_console()
-    ui_port = None if once else _free_port(port, may_differ=ctx.get_parameter_source("port") is ParameterSource.DEFAULT)
+    may_differ = ctx.get_parameter_source("port") is ParameterSource.DEFAULT
+    ui_port = None if once else _free_port(port, "the Dagster UI", may_differ=may_differ)
     with demo_home(project_folder()) as home, environment(home.variables), ExitStack() as stack:
         if fresh:
             home.forget()
@@ -75,7 +87,7 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
         children.open()
         stack.enter_context(_postgres(home, children, console))
         stack.callback(children.end)
-        peers = started_peers(home, children, console)
+        peers = started_peers(home, children, console, once=once)
         home.write_connections(peers.connections)
         engine = stack.enter_context(open_store())
         with step(console, "Dagster's tables"), dagster_instance():
@@ -84,17 +96,24 @@ def demo(ctx: click.Context, once: bool, as_json: bool, port: int, fresh: bool) 
         if ui_port is None:
             rows = reconcile_now(engine, [(one, Options()) for one in connections()])
             outcome = shops_outcome(engine, started, synchronized())
-            if not print_outcome(engine, rows, replicate(engine, chosen_ledgers(None)), outcome, as_json=as_json):
+            replicated = replicate(engine, chosen_ledgers(None))
+            problems = pulled_twice(peers.marketplaces)
+            markets = accounts_outcome(engine, started)
+            if not print_outcome(engine, rows, replicated, outcome, markets, as_json=as_json) or problems:
+                for problem in problems:
+                    output.note(problem)
                 ctx.exit(1)
             return
         # Dagster may reconcile and import by itself as soon as it is up: that is part of what is told.
         before = standings(engine)
         ui = stack.enter_context(_dagster(ui_port, children, console))
+        service = _service(ui, children, console)
         rows, problems = _reconcile(engine, ui, children, console, started)
         outcome = shops_outcome(engine, started, problems)
         replicated = until_replicated(engine, before, console, children.check)
-        is_done = print_outcome(engine, rows, replicated, outcome, as_json=as_json)
-        print_next_steps(home, peers, ui)
+        markets = accounts_outcome(engine, started)
+        is_done = print_outcome(engine, rows, replicated, outcome, markets, as_json=as_json)
+        print_next_steps(home, peers, ui, service)
         _wait(children, console)
         if not is_done:
             ctx.exit(1)
@@ -129,6 +148,17 @@ def _dagster(port: int, children: Children, console: Console) -> Iterator[Dagste
         ui.close()
 
 
+def _service(ui: DagsterUi, children: Children, console: Console) -> str:
+    """Start the REST service and return its address."""
+    port = _free_port(SERVICE_PORT, "the REST service", may_differ=True)
+    url = f"http://127.0.0.1:{port}"
+    os.environ["SYNC_DAGSTER_URL"] = ui.url
+    with step(console, "REST service"):
+        children.start("service", ["sync_pipelines.cli", "service", "--port", str(port)])
+        _until(lambda: is_ready(url), children, "the REST service does not come up")
+    return url
+
+
 def _until(condition: Callable[[], bool], children: Children, otherwise: str) -> None:
     deadline = time.monotonic() + _UI_SECONDS
     while not condition():
@@ -143,7 +173,7 @@ def _reconcile(
 ) -> tuple[list[Summary], list[str]]:
     """Reconcile all connections as runs that go the usual way: queue, daemon, a process each.
 
-    Returns what came of them, and what kept shops from being synchronized.
+    Returns what came of them, and what kept shops from being synchronized and marketplaces from being pulled.
 
     Arguments:
         started: changes of earlier plans are not counted.
@@ -153,7 +183,7 @@ def _reconcile(
             ui.launch(one.pipeline.job, one.name, {_SCOPE_TAG: one.full_name, "user": operator()}): one
             for one in connections()
         }
-        shops = launched(ui)
+        shops = launched(ui) | launched_pull(ui)
         names = {run_id: one.name for run_id, one in ids.items()} | shops
         deadline = time.monotonic() + _RUN_SECONDS
         while True:
@@ -189,10 +219,11 @@ def print_outcome(
     rows: Sequence[Summary],
     replicated: Sequence[Replicated],
     shops: ShopsOutcome,
+    markets: Sequence[AccountOutcome],
     *,
     as_json: bool,
 ) -> bool:
-    """Print what came of the first reconcile, of the first sync and of the first import.
+    """Print what came of the first reconcile, of the first sync, of the first import and of the first pulls.
 
     Says whether all that was planned was done, every ledger imported to its end, and all mistakes found.
     """
@@ -200,7 +231,7 @@ def print_outcome(
         documented = discrepancies(connection)
     if as_json:
         told = {"connections": list(rows), "ledgers": list(replicated), "discrepancies": documented, "shops": shops}
-        output.print_json(told)
+        output.print_json({**told, "marketplaces": list(markets)})
     else:
         _print_waiting(engine)
         if documented:
@@ -213,6 +244,7 @@ def print_outcome(
         output.show(
             discrepancies_table(shops), *conflict_tables(shops.conflicts, MOST_CONFLICTS), entities_table(shops)
         )
+        output.show(accounts_table(markets))
     advise(rows)
     for one in replicated:
         if one.problem:
@@ -255,7 +287,7 @@ def _wait(children: Children, console: Console) -> None:
         console.print("stopping")
 
 
-def _free_port(wanted: int, *, may_differ: bool) -> int:
+def _free_port(wanted: int, what: str, *, may_differ: bool) -> int:
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -267,6 +299,6 @@ def _free_port(wanted: int, *, may_differ: bool) -> int:
                 continue
             found: int = probe.getsockname()[1]
         if found != wanted:
-            output.note(f"port {wanted} is taken: the Dagster UI is on port {found}")
+            output.note(f"port {wanted} is taken: {what} is on port {found}")
         return found
-    raise SyncError("there is no free port for the Dagster UI")
+    raise SyncError(f"there is no free port for {what}")

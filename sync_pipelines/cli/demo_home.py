@@ -14,19 +14,21 @@ from typing import Any
 
 import yaml
 
+from sync_pipelines.cli.demo_service import service_variables
 from sync_pipelines.cli.session import DAGSTER_VARIABLE
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.sandbox.demo import demo_tokens
 from sync_pipelines.sandbox.demo_commerce import commerce_secrets
 from sync_pipelines.sandbox.demo_deployments import deployment_secrets
+from sync_pipelines.sandbox.demo_marketplaces import marketplace_secrets
 from sync_pipelines.settings import CONNECTIONS_VARIABLE
 from sync_pipelines.store import database, embedded
 from sync_pipelines.store.home import home_folder
 
 SHELL_FILE = "environment.sh"
 _FOREIGN = (database.SYNC_VARIABLE, database.DAGSTER_VARIABLE)
-_GUIDE_PREFIXES = ("VIRTENGINE_", "BLACKSMITH_")
-_GUIDE_NAMES = ("CANISTER_ID", "ENVIRONMENT", "FLUSH_INTERVAL_SECONDS", "MAX_RETRY_ATTEMPTS")
+_GUIDE_PREFIXES = ("VIRTENGINE_", "BLACKSMITH_", "SCHEDULER_")
+_GUIDE_NAMES = ("CANISTER_ID", "ENVIRONMENT", "FLUSH_INTERVAL_SECONDS", "MAX_RETRY_ATTEMPTS", "SKIP_SCHEDULER_AUTH")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class DemoHome:
             **demo_tokens(),
             **deployment_secrets(),
             **commerce_secrets(),
+            **marketplace_secrets(),
+            **service_variables(),
         }
 
     def write_connections(self, document: Mapping[str, Any]) -> None:

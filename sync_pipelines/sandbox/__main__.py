@@ -17,6 +17,13 @@ from sync_pipelines.sandbox.demo import CHAIN_PORT, WALDUR_PORT, demo_stand_ins
 from sync_pipelines.sandbox.demo_commerce import ODOO_PORT, SHOP_PORT, commerce_peers
 from sync_pipelines.sandbox.demo_deployments import DIRECTOR_PORT, UAA_PORT, VAULT_PORT, deployment_peers
 from sync_pipelines.sandbox.demo_ledger import REPLICA_PORT, ledger_peer
+from sync_pipelines.sandbox.demo_marketplaces import (
+    AMAZON_PORT,
+    SHOPIFY_PORT,
+    STEP_SECONDS,
+    TAKEALOT_PORT,
+    marketplace_peers,
+)
 from sync_pipelines.sandbox.keeping import StateUnreadable
 from sync_pipelines.sandbox.openbao.process import BaoMissing
 
@@ -24,9 +31,9 @@ from sync_pipelines.sandbox.openbao.process import BaoMissing
 def main() -> int:
     """Serve, and say where as one line of JSON.
 
-    ``{"offerings": {...}, "ledger": {...}, "commerce": {...}, "deployments": {...}, "left_out": null}`` with the fields
-    of ``DemoUrls``, ``LedgerPeer``, ``CommercePeers`` and ``DeploymentPeers``; ``deployments`` is null when
-    ``left_out`` says why.
+    ``{"offerings": {...}, "ledger": {...}, "commerce": {...}, "marketplaces": {...}, "deployments": {...}, "left_out":
+    null}`` with the fields of ``DemoUrls``, ``LedgerPeer``, ``CommercePeers``, ``MarketplacePeers`` and
+    ``DeploymentPeers``; ``deployments`` is null when ``left_out`` says why.
     """
     given = _arguments()
     # Blocked before any thread is started, so that every thread leaves them to sigwait.
@@ -40,10 +47,20 @@ def main() -> int:
             shop = stack.enter_context(
                 commerce_peers(given.folder / "commerce", shop_port=given.shop_port, odoo_port=given.odoo_port)
             )
+            markets = stack.enter_context(
+                marketplace_peers(
+                    given.folder / "marketplaces",
+                    takealot_port=given.takealot_port,
+                    shopify_port=given.shopify_port,
+                    amazon_port=given.amazon_port,
+                    step_seconds=given.step_seconds,
+                )
+            )
             told: dict[str, Any] = {
                 "offerings": asdict(urls),
                 "ledger": asdict(peer),
                 "commerce": asdict(shop),
+                "marketplaces": asdict(markets),
                 "deployments": None,
                 "left_out": None,
             }
@@ -81,10 +98,15 @@ def _arguments() -> argparse.Namespace:
         "--replica-port": REPLICA_PORT,
         "--shop-port": SHOP_PORT,
         "--odoo-port": ODOO_PORT,
+        "--takealot-port": TAKEALOT_PORT,
+        "--shopify-port": SHOPIFY_PORT,
+        "--amazon-port": AMAZON_PORT,
     }
     for option, port in ports.items():
         parser.add_argument(option, type=int, default=port, help="preferred port (default: %(default)s)")
     parser.add_argument("--block-seconds", type=float, default=2.0, help="seconds per block (default: %(default)s)")
+    step = "seconds between two things that happen at a marketplace; 0 for never (default: %(default)s)"
+    parser.add_argument("--step-seconds", type=float, default=STEP_SECONDS, help=step)
     return parser.parse_args()
 
 

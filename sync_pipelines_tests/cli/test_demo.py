@@ -21,6 +21,7 @@ from sync_pipelines.cli.process_groups import is_alive
 from sync_pipelines.sandbox.demo import DemoUrls
 from sync_pipelines.sandbox.demo_commerce import CommercePeers
 from sync_pipelines.sandbox.demo_ledger import LedgerPeer
+from sync_pipelines.sandbox.demo_marketplaces import MarketplacePeers
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, "-m", "sync_pipelines.cli", "demo"]
@@ -128,6 +129,30 @@ def test_the_shop_is_told_of_by_entity_and_its_conflicts_are_listed(first: dict[
         assert sum(entity == name for entity, _ in listed) == one["conflicts"] > 0
 
 
+@pytest.mark.parametrize(
+    ("connection", "orders", "products", "is_changed"),
+    [
+        ("nordwind-takealot", 123, 80, True),
+        ("nordwind-shopify", 126, 102, True),
+        # Tells of nothing that is younger than two minutes.
+        ("nordwind-amazon", 47, 32, False),
+    ],
+)
+def test_each_marketplace_is_stored_and_its_second_pull_brings_what_happened_meanwhile(
+    first: dict[str, Any], connection: str, orders: int, products: int, is_changed: bool
+) -> None:
+    (account,) = (one for one in first["marketplaces"] if one["connection"] == connection)
+    assert (account["orders"], account["products"], account["changes"] > 0) == (orders, products, is_changed)
+
+
+def test_the_flaky_marketplace_fails_once_and_recovers_while_the_others_go_on(first: dict[str, Any]) -> None:
+    failures = {one["marketplace"]: one["failures"] for one in first["marketplaces"]}
+    assert (failures["takealot"], failures["shopify"]) == ([], [])
+    (failure,) = failures["amazon"]
+    assert failure.startswith("Failed to fetch products from Amazon: amazon [searchListingsItems] (HTTP 500)")
+    assert {(one["sync_status"], one["last_error"]) for one in first["marketplaces"]} == {("success", None)}
+
+
 def test_a_second_pass_finds_its_data_again_and_changes_nothing(
     first: dict[str, Any], surroundings: dict[str, str]
 ) -> None:
@@ -177,7 +202,11 @@ def test_the_full_demo_serves_the_ui_and_ctrl_c_ends_every_process(
     assert found, told
     assert httpx.get(f"{found[1]}/server_info", trust_env=False).status_code == 200
     groups = _children(running.pid)
-    assert len(groups) >= 4  # keeper, stand-ins, webserver, daemon
+    assert len(groups) >= 5  # keeper, stand-ins, webserver, daemon, service
+    service = re.search(r"curl (http\S+/api/sync/status) -H '(\w+): (.+?)'", told)
+    assert service, told
+    status = httpx.get(service[1], headers={service[2]: service[3]}, trust_env=False).json()
+    assert len(status["connections"]) == 3
     assert len(_openbao(surroundings)) == 1
 
     running.send_signal(signal.SIGINT)
@@ -185,7 +214,8 @@ def test_the_full_demo_serves_the_ui_and_ctrl_c_ends_every_process(
     assert running.wait(60) == 0, running.stderr.read()
     assert [group for group in groups if is_alive(group)] == []
     table = running.stdout.read()
-    assert all(name in table for name in ("nordlys", "okra", "kumo", "lab", "annex", "decent-cloud", "nordwind"))
+    shown = ("nordlys", "okra", "kumo", "lab", "annex", "decent-cloud", "nordwind", "nordwind-amazon")
+    assert all(name in table for name in shown)
     assert _openbao(surroundings) == []
 
 
@@ -216,7 +246,8 @@ def test_without_openbao_the_other_peers_are_served_and_the_reason_is_told(
         (tmp_path / "bao").touch(0o700)
         (tmp_path / "bao").write_text(bao, encoding="utf-8")
     without = surroundings | {"PYTHONPATH": f"{tmp_path}:{PROJECT}", "PATH": f"{tmp_path}:/usr/bin:/bin"}
-    ports = [f"--{name}-port=0" for name in ("waldur", "chain", "replica", "shop", "odoo")]
+    names = ("waldur", "chain", "replica", "shop", "odoo", "takealot", "shopify", "amazon")
+    ports = [f"--{name}-port=0" for name in names]
     command = [sys.executable, "-m", "sync_pipelines.sandbox", "--folder", str(tmp_path / "peers"), *ports]
     with subprocess.Popen(command, cwd=PROJECT, env=without, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -224,8 +255,14 @@ def test_without_openbao_the_other_peers_are_served_and_the_reason_is_told(
         process.terminate()
     assert told["left_out"].startswith(reason)
     assert told["deployments"] is None
-    peers = Peers(DemoUrls(**told["offerings"]), None, LedgerPeer(**told["ledger"]), CommercePeers(**told["commerce"]))
-    assert list(peers.connections) == ["offerings", "commerce", "ledger"]
+    peers = Peers(
+        DemoUrls(**told["offerings"]),
+        None,
+        LedgerPeer(**told["ledger"]),
+        CommercePeers(**told["commerce"]),
+        MarketplacePeers(**told["marketplaces"]),
+    )
+    assert list(peers.connections) == ["offerings", "commerce", "marketplaces", "ledger"]
 
 
 def test_after_the_demo_its_database_does_not_run(first: dict[str, Any], surroundings: dict[str, str]) -> None:

@@ -155,7 +155,7 @@ def test_a_documented_discrepancy_that_is_not_found_is_told_and_is_a_failure(
     deployed.installation.agree("lab")
     deployed.installation.agree("lab")
 
-    assert not print_outcome(deployed.installation.engine, [], [], ShopsOutcome([], [], [], []), as_json=False)
+    assert not print_outcome(deployed.installation.engine, [], [], ShopsOutcome([], [], [], []), [], as_json=False)
     assert "documented discrepancies that were not found: 5\n" in capsys.readouterr().err
     with deployed.installation.engine.connect() as connection:
         last, _ = plans.list_plans(connection, pair="deployments")

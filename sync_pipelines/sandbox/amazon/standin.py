@@ -52,6 +52,7 @@ class AmazonStandIn:
             RequestLog(self.faults, self.world.requests),
             ADMIN_PATH,
             {
+                "next": lambda _: self.world.bring_forward(),
                 "advance": lambda given: self.world.clock.advance(float(given["seconds"])),
                 "revoke_tokens": lambda _: self.world.revoke_tokens(),
                 "ship": lambda given: self.world.ship(given["id"]),

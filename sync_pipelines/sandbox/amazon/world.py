@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,7 +104,7 @@ class AmazonWorld:
     granted: dict[str, Granted] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _hooks: list[_Hook] = field(default_factory=list)
-    _numbers: Iterable[int] = field(default_factory=lambda: itertools.count(1))
+    _last_number: int = 0
     pages: dict[str, Any] = field(default_factory=dict)
 
     def now(self) -> float:
@@ -116,6 +115,19 @@ class AmazonWorld:
         for change in sorted(due, key=lambda change: change.at):
             self._apply(change)
         return now
+
+    def bring_forward(self) -> str | None:
+        """Let happen now what is to happen next, and return the id of what it happens to; ``None`` for nothing."""
+        with self.guard:
+            now = written(self.now())
+            if not self.changes:
+                return None
+            change = min(self.changes, key=lambda change: change.at)
+            self.changes.remove(change)
+            if change.record is not None and change.kind == "order":
+                change = replace(change, record={**change.record, "lastUpdatedTime": now})
+            self._apply(change)
+            return change.id
 
     def _apply(self, change: Change) -> None:
         kept = self.orders if change.kind == "order" else self.listings
@@ -160,7 +172,9 @@ class AmazonWorld:
 
     def number(self) -> int:
         """Return a number that was not given out yet."""
-        return next(iter(self._numbers))
+        with self.guard:
+            self._last_number += 1
+            return self._last_number
 
     def after(self, path: str, action: Callable[[], object], *, skip: int = 0) -> None:
         """Do something once, after a request whose path matches was answered; the first ``skip`` are passed over."""

@@ -26,7 +26,9 @@ def shop_application(world: ShopifyWorld) -> ASGIApp:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body = await request.body()
-        await _respond(world, request, body)(scope, receive, send)
+        with world.guard:
+            response = _respond(world, request, body)
+        await response(scope, receive, send)
 
     return application
 

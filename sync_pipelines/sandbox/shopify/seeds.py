@@ -31,10 +31,11 @@ def load(name: str, shift: timedelta) -> Any:
 
 
 def seed_demo(world: ShopifyWorld, shift: timedelta) -> None:
-    """Put the demo's orders and products into a shop."""
+    """Put the demo's orders and products into a shop, and what happens to them in the next half hour."""
     for kind in ("orders", "products"):
         for record in load(kind, shift):
             world.put(kind, record, indexed=True)
+    world.timeline = load("timeline", shift)
 
 
 def seed_bulk(world: ShopifyWorld, orders: int, products: int) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from starlette.types import ASGIApp
 
+from sync_pipelines.sandbox.administration import Administered
 from sync_pipelines.sandbox.faults import FaultInjector
 from sync_pipelines.sandbox.request_log import RequestLog
 from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.shopify.application import shop_application
-from sync_pipelines.sandbox.shopify.seeds import ANCHOR, load, seed_bulk, seed_demo
+from sync_pipelines.sandbox.shopify.seeds import ANCHOR, seed_bulk, seed_demo
 from sync_pipelines.sandbox.shopify.world import ShopifyWorld
+
+ADMIN_PATH = "/_sandbox/shopify"
 
 
 class ShopifyStandIn:
@@ -22,16 +26,28 @@ class ShopifyStandIn:
     Attributes:
         world: its state; tests read it directly and change it by its methods.
         faults: switchable HTTP faults in front of it.
-        app: the ASGI application with request log and faults.
+        app: the ASGI application with request log, faults and routes of administration.
         shift: how far the demo's times were moved, whole seconds.
     """
 
     def __init__(self, world: ShopifyWorld | None = None) -> None:
         self.world = world or ShopifyWorld()
         self.faults = FaultInjector(shop_application(self.world))
-        self.app: ASGIApp = RequestLog(self.faults, self.world.requests)
+        self.app: ASGIApp = Administered(
+            RequestLog(self.faults, self.world.requests),
+            ADMIN_PATH,
+            {
+                "next": lambda _: self.world.bring_forward(),
+                "edit_order": lambda given: self.world.edit("orders", given["id"], **_rest(given)),
+                "edit_product": lambda given: self.world.edit("products", given["id"], **_rest(given)),
+                "delete_order": lambda given: self.world.delete("orders", given["id"]),
+                "delete_product": lambda given: self.world.delete("products", given["id"]),
+                "advance": lambda given: self.world.clock.advance(float(given["seconds"])),
+            },
+            self.world.describe,
+            guard=self.world.guard,
+        )
         self.shift = timedelta(0)
-        self._played = 0
 
     @classmethod
     def demo(cls) -> ShopifyStandIn:
@@ -50,18 +66,11 @@ class ShopifyStandIn:
 
     def play(self, minutes: int) -> None:
         """Let time pass to so many minutes after the beginning, and happen what the demo has happen till then."""
-        for event in load("timeline", self.shift):
-            at = event["offset_minutes"]
-            if not self._played < at <= minutes:
-                continue
-            self._move_to(at)
-            kind = f"{event['kind']}s"
-            if event["op"] == "delete":
-                self.world.delete(kind, event["id"])
-            else:
-                self.world.put(kind, event["graphql"])
+        timeline = self.world.timeline
+        while timeline and timeline[0]["offset_minutes"] <= minutes:
+            self._move_to(timeline[0]["offset_minutes"])
+            self.world.happen(timeline.pop(0))
         self._move_to(minutes)
-        self._played = minutes
 
     def _move_to(self, minutes: int) -> None:
         moment = ANCHOR + self.shift + timedelta(minutes=minutes)
@@ -74,3 +83,7 @@ class ShopifyStandIn:
         with serve(self.app, port=port) as url:
             self.world.url = url
             yield url
+
+
+def _rest(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name != "id"}

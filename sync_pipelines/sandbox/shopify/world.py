@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,6 +79,8 @@ class ShopifyWorld:
         scopes: what the app may do.
         index_lag: seconds after which searches know of a change.
         bulk_outcome: how bulk operations end; ``BUSY`` refuses them.
+        timeline: what is yet to happen, in order, as the demo's file has it; it does when :meth:`happen` is told.
+        guard: held while a request is answered.
         operations: names of the queries that were answered, in order.
         requests: every request received, in order.
     """
@@ -96,6 +99,8 @@ class ShopifyWorld:
         self.records: dict[str, dict[int, Record]] = {kind: {} for kind in _KINDS}
         self.tokens: dict[str, float | None] = {PERMANENT_TOKEN: None}
         self.bulks: dict[str, Bulk] = {}
+        self.timeline: list[Record] = []
+        self.guard = threading.RLock()
         self.operations: list[str] = []
         self.requests: list[LoggedRequest] = []
         self._index: dict[str, dict[int, Entry]] = {kind: {} for kind in _KINDS}
@@ -134,6 +139,30 @@ class ShopifyWorld:
     def delete(self, kind: str, number: int) -> None:
         """Delete a record; nothing tells of it any more."""
         del self.records[kind][number]
+
+    def happen(self, event: Mapping[str, Any]) -> None:
+        """Let something of the timeline happen."""
+        kind = f"{event['kind']}s"
+        if event["op"] == "delete":
+            self.delete(kind, event["id"])
+        else:
+            self.put(kind, event["graphql"])
+
+    def bring_forward(self) -> int | None:
+        """Let happen now what is to happen next, and return the number of what it happens to; ``None`` for nothing."""
+        with self.guard:
+            if not self.timeline:
+                return None
+            event = self.timeline.pop(0)
+            if "graphql" in event:
+                event = {**event, "graphql": {**event["graphql"], "updatedAt": self.now_text()}}
+            self.happen(event)
+            number: int = event["id"]
+            return number
+
+    def describe(self) -> Record:
+        """Return what the shop holds, in numbers."""
+        return {"orders": len(self.orders), "products": len(self.products), "to_happen": len(self.timeline)}
 
     def entries(self, kind: str) -> list[Entry]:
         """Return what the index knows of the records that there are."""

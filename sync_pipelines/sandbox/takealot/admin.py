@@ -15,7 +15,7 @@ ADMIN_PATH = "/_sandbox/takealot"
 
 def administered(app: ASGIApp, world: TakealotWorld) -> ASGIApp:
     """Serve the routes of one account in front of the application."""
-    return Administered(app, ADMIN_PATH, _actions(world), world.describe)
+    return Administered(app, ADMIN_PATH, _actions(world), world.describe, guard=world.guard)
 
 
 def _actions(world: TakealotWorld) -> dict[str, Action]:
@@ -25,6 +25,7 @@ def _actions(world: TakealotWorld) -> dict[str, Action]:
         "add_offer": lambda a: world.add_offer(**a),
         "edit_offer": lambda a: _edited(world.offers[a["id"]], a),
         "remove_offer": lambda a: world.offers.pop(a["id"]),
+        "next": lambda _: world.bring_forward(),
         "latency": lambda a: world.set_latency(float(a["seconds"])),
         "advance": lambda a: world.clock.advance(float(a["seconds"])),
         "replace_key": lambda a: world.replace_key(str(a["api_key"])),

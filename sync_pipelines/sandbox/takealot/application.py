@@ -27,14 +27,15 @@ def takealot_application(world: TakealotWorld) -> Starlette:
     async def endpoint(request: Request) -> Response:
         if world.latency:
             await asyncio.sleep(world.latency)
-        world.catch_up()
-        try:
-            response = _json(200, _value(world, request))
-        except Refused as refused:
-            response = (
-                _json(refused.status, refused.body) if refused.body is not None else Response(b"", refused.status)
-            )
-        world.answered(request.url.path)
+        with world.guard:
+            world.catch_up()
+            try:
+                response = _json(200, _value(world, request))
+            except Refused as refused:
+                response = (
+                    _json(refused.status, refused.body) if refused.body is not None else Response(b"", refused.status)
+                )
+            world.answered(request.url.path)
         return response
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])

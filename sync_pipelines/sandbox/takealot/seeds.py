@@ -9,12 +9,11 @@ from importlib import resources
 from typing import Any
 
 from sync_pipelines.sandbox.clock import Clock
-from sync_pipelines.sandbox.takealot.world import SAST, Event, Row, TakealotWorld
+from sync_pipelines.sandbox.takealot.world import SAST, TIMES, Event, Row, TakealotWorld
 
 DEMO_KEY = "demo-takealot-key-0123456789abcdef"
 """Invented; it opens no door."""
 
-_TIMES = frozenset({"order_date", "created_at", "updated_at"})
 _DAYS = frozenset({"return_date"})
 
 
@@ -79,7 +78,7 @@ def _moved(row: Mapping[str, Any], shift: timedelta) -> Row:
 
 
 def _moved_value(name: str, value: Any, shift: timedelta) -> Any:
-    if name in _TIMES:
+    if name in TIMES:
         return (datetime.fromisoformat(value) + shift).isoformat(timespec="seconds")
     if name in _DAYS:
         noon = datetime.combine(date.fromisoformat(value), time(12), SAST)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,6 +13,8 @@ from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.request_log import LoggedRequest
 
 SAST = timezone(timedelta(hours=2))
+TIMES = frozenset({"order_date", "created_at", "updated_at"})
+"""Fields that hold a time."""
 
 Row = dict[str, Any]
 
@@ -49,6 +52,7 @@ class TakealotWorld:
         timeline: events to come, in order; they happen when the clock has reached them and somebody asks.
         latency: seconds that each answer takes.
         requests: everything that was asked.
+        guard: held while a request is answered.
     """
 
     api_key: str
@@ -60,6 +64,7 @@ class TakealotWorld:
     timeline: list[Event] = field(default_factory=list)
     latency: float = 0.0
     requests: list[LoggedRequest] = field(default_factory=list)
+    guard: threading.RLock = field(default_factory=threading.RLock)
     _hooks: list[_Hook] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -73,12 +78,30 @@ class TakealotWorld:
     def catch_up(self) -> None:
         """Let happen what was to happen by now."""
         while self.timeline and self.timeline[0].at <= self.clock.now():
+            self._happen(self.timeline.pop(0))
+
+    def bring_forward(self) -> int | None:
+        """Let happen now what is to happen next, and return the id of what it happens to; ``None`` for nothing."""
+        with self.guard:
+            self.catch_up()
+            if not self.timeline:
+                return None
             event = self.timeline.pop(0)
-            table = self._table(event.kind)
-            if event.row is None:
-                table.pop(event.key, None)
-            else:
-                table[event.key] = event.row
+            now = self.now().astimezone(SAST)
+            past = {
+                name: now.isoformat(timespec="seconds")
+                for name, value in (event.row or {}).items()
+                if name in TIMES and datetime.fromisoformat(value) > now
+            }
+            self._happen(replace(event, row=event.row and {**event.row, **past}))
+            return event.key
+
+    def _happen(self, event: Event) -> None:
+        table = self._table(event.kind)
+        if event.row is None:
+            table.pop(event.key, None)
+        else:
+            table[event.key] = event.row
 
     def replace_key(self, api_key: str) -> None:
         """Make a new key, which ends the old one."""

@@ -182,6 +182,18 @@ def note_cycle(
     )
 
 
+def cycles_since(connection: Connection, since: datetime) -> list[Cycle]:
+    """Return the cycles that began at a time or later, in the order in which they ended."""
+    rows = connection.execute(
+        text(
+            "SELECT id, run_id, started_at, finished_at, success, result FROM sync.marketplace_cycle "
+            "WHERE started_at >= :since ORDER BY id"
+        ),
+        {"since": since},
+    )
+    return [Cycle(*row) for row in rows]
+
+
 def last_cycle(connection: Connection) -> Cycle | None:
     """Return the cycle that ended last."""
     row = connection.execute(

@@ -49,6 +49,18 @@ def stream_reports(connection: Connection, names: Sequence[str]) -> list[StreamR
     return [StreamReport(*row) for row in rows]
 
 
+def changes_since(connection: Connection, since: datetime) -> dict[str, int]:
+    """Return how many changes the history has of each connection from a time on; none where there are none."""
+    rows = connection.execute(
+        text(
+            "SELECT c.name, count(*) AS number FROM sync.marketplace_change h JOIN sync.marketplace_connection c "
+            "ON c.id = h.connection_id WHERE h.changed_at >= :since GROUP BY c.name"
+        ),
+        {"since": since},
+    )
+    return {row.name: row.number for row in rows}
+
+
 def totals_that_differ(connection: Connection, names: Sequence[str]) -> list[tuple[str, str]]:
     """Return the orders whose lines do not add up to what the order says: connection and order."""
     return _pairs(
