@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import verdicts
 from benchmarks.measure import Report
 from benchmarks.page import page
@@ -13,6 +15,7 @@ from benchmarks.page import page
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_given_a_quick_run_the_page_has_a_line_for_every_measurement(tmp_path: Path) -> None:
     written = tmp_path / "page.md"
 

@@ -79,6 +79,7 @@ def shops(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         yield served
 
 
+@pytest.mark.long
 def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: Shops) -> None:
     planned = shops.run("commerce", "preview", "nordwind", "--json")
     assert planned.returncode == 0, planned.stderr

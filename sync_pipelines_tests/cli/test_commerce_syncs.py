@@ -97,6 +97,7 @@ def test_given_a_sync_then_it_is_started_listed_paused_resumed_and_carried_out(d
     assert desk.syncs.is_in_odoo_once()
 
 
+@pytest.mark.long
 def test_given_a_worker_at_the_command_line_then_ctrl_c_finishes_what_is_in_hand_and_leaves_the_rest(
     desk: Desk,
 ) -> None:

@@ -153,6 +153,7 @@ def test_the_flaky_marketplace_fails_once_and_recovers_while_the_others_go_on(fi
     assert {(one["sync_status"], one["last_error"]) for one in first["marketplaces"]} == {("success", None)}
 
 
+@pytest.mark.long
 def test_a_second_pass_finds_its_data_again_and_changes_nothing(
     first: dict[str, Any], surroundings: dict[str, str]
 ) -> None:
@@ -188,6 +189,7 @@ def running(first: dict[str, Any], surroundings: dict[str, str]) -> Iterator[sub
             process.send_signal(signal.SIGTERM)
 
 
+@pytest.mark.long
 def test_the_full_demo_serves_the_ui_and_ctrl_c_ends_every_process(
     running: subprocess.Popen[str], surroundings: dict[str, str]
 ) -> None:
@@ -219,6 +221,7 @@ def test_the_full_demo_serves_the_ui_and_ctrl_c_ends_every_process(
     assert _openbao(surroundings) == []
 
 
+@pytest.mark.long
 def test_a_killed_demo_leaves_no_openbao_behind(first: dict[str, Any], surroundings: dict[str, str]) -> None:
     with subprocess.Popen(
         [*DEMO, "--once"], cwd=PROJECT, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

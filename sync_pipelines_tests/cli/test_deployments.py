@@ -72,6 +72,7 @@ def test_why_answers_for_the_instance_and_for_its_deployment(deployed: Deployed)
     assert "no record of offerings/nordlys, " in unknown.stderr
 
 
+@pytest.mark.long
 def test_a_reconcile_may_be_of_both_pipelines_and_a_name_of_both_must_be_given_in_full(deployed: Deployed) -> None:
     world = deployed.installation
     world.document["deployments"][0]["name"] = "kumo"
@@ -166,6 +167,7 @@ def test_a_documented_discrepancy_that_is_not_found_is_told_and_is_a_failure(
         assert (summary(since=started).created, summary(since=started).retired) == (1, 1)
 
 
+@pytest.mark.long
 def test_an_instance_is_put_back_from_its_backup_and_the_audit_log_says_so(deployed: Deployed) -> None:
     world = deployed.installation
     original: dict[str, Any] = deployed.entry(LARGE)

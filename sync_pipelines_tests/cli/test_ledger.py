@@ -77,6 +77,7 @@ def ledgers(engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pyte
         yield ledgers
 
 
+@pytest.mark.long
 def test_an_import_of_one_label_is_told_for_each_ledger_and_one_that_is_damaged_is_a_failure(ledgers: Ledgers) -> None:
     file = "corrupt/altered_value.ledger"
     with InternetComputerStandIn(damaged_world(file, _end_of(file))).running() as url:
@@ -118,6 +119,7 @@ def _import(ledgers: Ledgers) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.long
 def test_a_rewritten_ledger_is_replaced_only_by_a_resync_that_was_looked_at_first(ledgers: Ledgers) -> None:
     _import(ledgers)
     ledgers.world.rewrite_tail(3, then=5)
@@ -221,6 +223,7 @@ def test_as_long_as_days_wait_to_be_derived_verify_says_that_it_proved_the_chain
     assert found["underived_days"] == ["2023-12-31", "2024-01-01", "2024-01-04"]
 
 
+@pytest.mark.long
 def test_given_ctrl_c_during_an_import_then_it_ends_with_130_and_the_next_one_goes_on(ledgers: Ledgers) -> None:
     slow = InternetComputerStandIn(small_world())
     fault = slow.faults.add("latency", path="/query$", seconds=60)

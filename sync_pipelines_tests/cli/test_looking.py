@@ -109,6 +109,7 @@ def test_an_altered_audit_log_ends_with_1_and_names_the_entry(installation: Inst
     assert "entry 3 was altered" in answer.stderr
 
 
+@pytest.mark.long
 def test_the_doctor_finds_a_sound_connection_well_and_says_what_is_wrong_with_another(
     installation: Installation,
 ) -> None:
@@ -136,6 +137,7 @@ def _dead_url() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
+@pytest.mark.long
 def test_the_doctor_tells_each_connection_of_a_dead_server_the_cause_and_leaves_the_breakers_alone(
     installation: Installation,
 ) -> None:

@@ -50,6 +50,7 @@ def answer(*arguments: str) -> Any:
     return json.loads(invoke(*arguments, "--json").stdout)
 
 
+@pytest.mark.long
 def test_a_sync_is_told_of_by_status_and_errors(shop: WooCommerceStandIn) -> None:
     before = answer("marketplaces", "status")
     command = [sys.executable, "-m", "sync_pipelines.cli", "marketplaces", "sync", "--json"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from sqlalchemy import text
 
 from sync_pipelines.store import audit, plans, states
@@ -13,6 +14,7 @@ ACTIVE = (1, 2, 5, 7, 9, 14)
 """Six offerings of nordlys that are for sale: more than the guard lets go at once."""
 
 
+@pytest.mark.long
 def test_a_plan_changes_nothing_and_a_selective_run_one_record_and_a_failing_run_ends_with_1_and_its_reason(
     installation: Installation,
 ) -> None:
@@ -41,6 +43,7 @@ def test_a_plan_changes_nothing_and_a_selective_run_one_record_and_a_failing_run
     assert [tuple(run) for run in runs] == [("SUCCESS", "kumo"), ("SUCCESS", "kumo"), ("FAILURE", "kumo")]
 
 
+@pytest.mark.long
 def test_a_held_plan_is_let_through_once_by_its_hash(installation: Installation) -> None:
     installation.agree()
     chain, world = installation.chain, installation.waldur.world
@@ -85,6 +88,7 @@ def test_a_held_plan_may_be_approved_for_the_next_run(installation: Installation
     assert installation.waldur.world.by_backend_id(f"{NORDLYS}/1")[0].state == "Archived"
 
 
+@pytest.mark.long
 def test_a_dead_letter_is_listed_and_reprocessed_with_what_the_source_says_now(installation: Installation) -> None:
     key = f"{NORDLYS}/1"
     installation.chain.update_offering(key, {"category": "no such category"})

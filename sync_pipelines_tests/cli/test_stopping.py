@@ -16,6 +16,7 @@ from sync_pipelines_tests.cli.conftest import PROJECT, Deployed, Installation
 INSTANCE = "6fced11d-2bd8-41e6-847a-8387cdde8d51"
 
 
+@pytest.mark.long
 def test_given_ctrl_c_while_changes_are_applied_then_the_command_says_how_many_were_done_and_ends_with_130(
     installation: Installation,
 ) -> None:
@@ -40,6 +41,7 @@ def test_given_ctrl_c_while_changes_are_applied_then_the_command_says_how_many_w
     assert runs == ["CANCELED"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("signals", "code", "success"), [(1, 0, True), (2, 130, False)])
 def test_given_ctrl_c_while_an_instance_is_restored_then_it_is_finished_and_the_audit_log_tells_what_became_of_it(
     deployed: Deployed, signals: int, code: int, success: bool

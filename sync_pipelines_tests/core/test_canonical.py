@@ -265,6 +265,7 @@ def _outcome(write: Callable[[Any], bytes | str], value: Any) -> bytes | type[Ex
     return written if isinstance(written, bytes) else written.encode("utf-8", "surrogatepass")
 
 
+@pytest.mark.long
 @settings(max_examples=400)
 @given(ODD_VALUES)
 def test_the_fast_way_writes_what_the_slow_way_writes_or_refuses_what_it_refuses(value: Any) -> None:

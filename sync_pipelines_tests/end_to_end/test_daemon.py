@@ -24,6 +24,8 @@ from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer
 from sync_pipelines_tests.end_to_end.services import Services, running_services, wait_for
 
+pytestmark = pytest.mark.long
+
 PROVIDER = "virtengine1provider"
 CUSTOMER = "a" * 32
 CATEGORY = "c" * 32

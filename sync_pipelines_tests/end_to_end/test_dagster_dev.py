@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from sync_pipelines.cli import process_groups
 from sync_pipelines.store.embedded import EmbeddedServer
 from sync_pipelines_tests.end_to_end.services import Services, answers, free_port, start, wait_for
@@ -13,6 +15,7 @@ from sync_pipelines_tests.end_to_end.services import Services, answers, free_por
 _LOCATIONS = "query { workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
 
 
+@pytest.mark.long
 def test_given_no_dagster_home_then_the_ui_serves_on_the_project_s_own_settings(
     tmp_path: Path, postgres_server: EmbeddedServer
 ) -> None:

@@ -14,6 +14,7 @@ SEEDS = int(os.environ.get("TWO_WAY_SEEDS", "12"))
 FIRST = int(os.environ.get("TWO_WAY_FIRST", "0"))
 
 
+@pytest.mark.long
 def test_given_any_seed_both_systems_come_to_agree_or_a_conflict_says_why(engine: Engine) -> None:
     assert not failures(engine, range(FIRST, FIRST + SEEDS))
 

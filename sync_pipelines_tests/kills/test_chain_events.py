@@ -15,6 +15,8 @@ from sync_pipelines_tests.pipelines.offerings.dagster_runs import defined, reque
 from sync_pipelines_tests.pipelines.offerings.market import CHAIN_ID, Market
 from sync_pipelines_tests.pipelines.offerings.subject import OFFERINGS, OfferingsSubject
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("label", "action"),

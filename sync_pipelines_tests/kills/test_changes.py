@@ -11,6 +11,8 @@ from sync_pipelines_tests.kills.outcome import Undisturbing, expect_as_undisturb
 from sync_pipelines_tests.kills.points import CHANGE_POINTS
 from sync_pipelines_tests.kills.worlds import actions_of, opened
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     ("registration", "label", "action"),

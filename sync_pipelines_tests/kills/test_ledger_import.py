@@ -29,6 +29,8 @@ from sync_pipelines_tests.kills.points import LEDGER_POINTS, Point, Reply
 from sync_pipelines_tests.kills.watch import About
 from sync_pipelines_tests.pipelines.ledger.stored import everything
 
+pytestmark = pytest.mark.long
+
 QUERIES = "/query$"
 REPLIES = 7
 """Of an import that nobody kills, at least."""

@@ -21,6 +21,8 @@ from sync_pipelines_tests.kills.points import (
 )
 from sync_pipelines_tests.kills.worlds import ACTIONS, opened
 
+pytestmark = pytest.mark.long
+
 APPROVALS = {"before-approval": 1, "after-approval": 0, "after-begin": 0, "after-call": 1}
 """Label of the point -> how often the changes have to be approved again, at most."""
 EVERY = pytest.mark.parametrize("registration", [pytest.param(one, id=one.name) for one in REGISTERED])

@@ -14,6 +14,8 @@ from sync_pipelines_tests.kills.points import TWO_WAY_POINTS, Point, Reply
 from sync_pipelines_tests.kills.watch import About
 from sync_pipelines_tests.pipelines.commerce.ordered import ordered_shop
 
+pytestmark = pytest.mark.long
+
 REPLIES = {
     "the order is made in Odoo": "/sale.order/create$",
     "the order is confirmed in Odoo": "/sale.order/action_confirm$",

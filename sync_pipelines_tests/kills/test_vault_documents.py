@@ -20,6 +20,8 @@ from sync_pipelines_tests.kills.watch import About
 from sync_pipelines_tests.kills.worlds import World, opened
 from sync_pipelines_tests.pipelines.deployments.subject import DEPLOYMENTS, DeploymentsSubject
 
+pytestmark = pytest.mark.long
+
 WRITES = {
     "create": ("index", "manifest", "metadata"),
     "update": ("backup", "index of backups", "manifest", "metadata", "index"),

@@ -28,6 +28,8 @@ from sync_pipelines_tests.service.running import (
 )
 from sync_pipelines_tests.service.whole import LOCATION, Whole, running_service, running_whole
 
+pytestmark = pytest.mark.long
+
 NOON, LATER, EVENING = (f"2026-04-13T{time}:00Z" for time in ("12:00", "12:15", "18:00"))
 
 

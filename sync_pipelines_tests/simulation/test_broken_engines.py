@@ -39,6 +39,7 @@ def nothing_is_recovered(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "recover", lambda connection, run: None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "first", "found"),
     [

@@ -16,6 +16,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_given_texts_of_odoo_that_the_shop_cleans_then_odoo_keeps_them_and_nobody_is_asked(
     engine: Engine, fault: FaultKind | None

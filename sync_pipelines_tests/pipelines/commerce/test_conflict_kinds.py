@@ -199,6 +199,7 @@ def _mend_and_settle(story: Story) -> None:
     story.settle("MISMATCH-C", Resolution.CUSTOM, {"price": "7.77"})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("item", KINDS)
 def test_check_c_each_kind_arises_in_a_run(story: Story, item: str) -> None:
     assert story.listed[item].kind is KINDS[item]

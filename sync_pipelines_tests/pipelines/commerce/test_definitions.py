@@ -127,6 +127,7 @@ def demo(postgres_server: EmbeddedServer, migrated_template: str) -> Iterator[De
         engine.dispose()
 
 
+@pytest.mark.long
 def test_given_the_demo_then_a_run_synchronizes_every_entity_in_its_order(demo: Demo) -> None:
     assert demo.first.success, reason(demo.first)
     made = materialized(demo.first)

@@ -123,6 +123,7 @@ def test_given_a_serialization_failure_then_one_order_exists_afterwards(engine: 
         expect_one_order(world)
 
 
+@pytest.mark.long
 def test_given_a_timeout_after_the_post_of_an_order_then_one_order_exists_afterwards(engine: Engine) -> None:
     with ordered_shop(engine) as world:
         patient = world.connection.odoo.model_copy(update={"timeout_seconds": 3.0})

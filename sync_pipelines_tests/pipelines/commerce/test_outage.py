@@ -42,6 +42,7 @@ def row(shop: ServedShop, model: str, **values: object) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_given_an_outage_then_one_run_over_all_entities_converges_and_every_check_passes(shop: ServedShop) -> None:
     world, odoo = shop.shop.world, shop.odoo.world
     one, other = world.products.values()
@@ -77,6 +78,7 @@ def test_given_an_outage_then_one_run_over_all_entities_converges_and_every_chec
     assert {name: told(again, name) for name, passed in checks(again).items() if not passed} == {}
 
 
+@pytest.mark.long
 def test_given_stock_that_odoo_cannot_take_then_the_checks_name_the_product_and_the_reason(
     shop: ServedShop,
 ) -> None:

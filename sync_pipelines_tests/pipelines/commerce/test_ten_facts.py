@@ -171,6 +171,7 @@ def test_6_the_shop_cleans_prices_instead_of_checking_them_and_is_only_sent_plai
     assert [one.path.rpartition("/")[2] for one in shop.shop.world.writes[-1:]] == ["batch"]
 
 
+@pytest.mark.long
 def test_7_odoo_prices_a_line_anew_with_its_quantity_and_is_sent_both(shop: ServedShop) -> None:
     world = shop.shop.world
     buyer = world.add_customer(email="ada@x.example.test", first_name="Ada")
@@ -203,6 +204,7 @@ def test_7_odoo_prices_a_line_anew_with_its_quantity_and_is_sent_both(shop: Serv
     assert shop.odoo.world.read("sale.order.line", bought, "price_subtotal")["price_subtotal"] == 29.7
 
 
+@pytest.mark.long
 def test_8_a_template_with_variants_swallows_a_code_and_the_variant_is_written(shop: ServedShop) -> None:
     world, odoo = shop.shop.world, shop.odoo.world
     colour = {"name": "Colour", "options": ["Red", "Blue"], "variation": True, "visible": True}

@@ -134,6 +134,7 @@ def test_a_run_shows_the_matches_and_answers_its_checks_in_a_few_rows(demo: Flee
     assert checks["applied.backups_restorable"]
 
 
+@pytest.mark.long
 def test_people_may_name_a_service_and_a_forced_run_reads_everything_anew(
     demo: Fleet, instance: DagsterInstance
 ) -> None:

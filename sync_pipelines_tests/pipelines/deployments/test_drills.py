@@ -189,6 +189,7 @@ def test_given_a_new_instance_then_each_document_is_written_once_and_one_look_se
     ]
 
 
+@pytest.mark.long
 def test_given_marked_secrets_everywhere_then_dagster_and_the_store_keep_none_of_them(
     subject: DeploymentsSubject, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

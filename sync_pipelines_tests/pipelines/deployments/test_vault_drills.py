@@ -125,6 +125,7 @@ def _changed_fleet(engine: Engine, server: OpenBao) -> Iterator[Fleet]:
         yield fleet
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ACCIDENTS)
 def test_given_an_accident_while_instances_are_written_then_after_the_mend_each_was_changed_once(
     name: str, server: OpenBao, engine: Engine

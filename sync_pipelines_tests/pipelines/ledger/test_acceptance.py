@@ -84,6 +84,7 @@ def test_a_ledger_that_grows_is_followed_and_day_after_day_is_derived(engine: En
         assert all(checks(proof).values()), checks(proof)
 
 
+@pytest.mark.long
 def test_a_month_in_one_run_is_the_sum_of_its_days_derived_in_any_order(
     postgres_server: EmbeddedServer, migrated_template: str
 ) -> None:
@@ -157,6 +158,7 @@ def _in_a_process(
         stand_in.faults.clear()
 
 
+@pytest.mark.long
 def test_given_a_kill_or_a_stop_in_the_middle_then_the_next_run_completes_the_same_rows(
     engine: Engine, database_url: str, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sync_pipelines_tests.orchestration.instances import shipped_instance
 from sync_pipelines_tests.pipelines.offerings.dagster_runs import checks, run
 from sync_pipelines_tests.pipelines.offerings.market import Market
@@ -18,6 +20,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.long
 def test_given_many_or_no_changes_then_a_reconcile_with_all_its_checks_is_at_most_30_rows(
     market: Market, database_url: str, tmp_path: Path
 ) -> None:

@@ -72,6 +72,7 @@ def test_given_a_client_that_gives_up_waiting_then_what_was_done_is_found(market
     assert market.writes.count("create") == 1
 
 
+@pytest.mark.long
 def test_given_a_message_broker_that_is_down_then_every_500_is_seen_through(market: Market, offering_id: str) -> None:
     market.waldur.world.broker_stop()
 

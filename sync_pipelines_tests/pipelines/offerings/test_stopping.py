@@ -53,6 +53,7 @@ def _is_completed_by_the_next_run(market: Market, offerings: list[str]) -> None:
     assert market.audit_is_intact()
 
 
+@pytest.mark.long
 def test_given_sigterm_while_offerings_are_created_then_those_begun_are_finished_and_the_next_run_does_the_rest(
     market: Market, tmp_path: Path, database_url: str
 ) -> None:
@@ -88,6 +89,7 @@ def test_given_sigint_while_a_side_is_read_then_the_run_ends_at_once_and_gives_i
     assert market.synced(offering_id)
 
 
+@pytest.mark.long
 def test_given_a_second_signal_then_the_run_ends_at_once_and_the_next_one_finds_what_it_had_sent(
     market: Market, tmp_path: Path, database_url: str
 ) -> None:
@@ -109,6 +111,7 @@ def test_given_a_second_signal_then_the_run_ends_at_once_and_the_next_one_finds_
     assert market.writes.count("create") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("terminated", [True, False], ids=["terminated in the UI", "its container is stopped"])
 def test_given_a_dagster_run_that_is_stopped_then_it_ends_as_canceled_and_nothing_is_half_done(
     market: Market, tmp_path: Path, database_url: str, terminated: bool

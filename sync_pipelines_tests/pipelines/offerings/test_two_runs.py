@@ -36,6 +36,7 @@ def _archive(market: Market) -> str:
     return offering_id
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prepare", [_create, _update, _archive])
 def test_given_a_run_paused_past_its_lease_right_after_its_intent_then_it_sends_no_write_when_it_wakes(
     market: Market, tmp_path: Path, database_url: str, prepare: Callable[[Market], str]

@@ -404,6 +404,7 @@ def contents() -> st.SearchStrategy[Any]:
     )
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(contents())
 def test_generic_values_come_through(value: Any) -> None:
