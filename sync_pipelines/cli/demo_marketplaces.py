@@ -15,7 +15,6 @@ from sync_pipelines.cli.accounts import accounts
 from sync_pipelines.cli.runs import run_job
 from sync_pipelines.cli.session import dagster_instance, operator
 from sync_pipelines.orchestration.dagster_ui import DagsterUi
-from sync_pipelines.orchestration.spec import SCOPE_TAG
 from sync_pipelines.sandbox.demo_marketplaces import MarketplacePeers
 
 
@@ -55,6 +54,7 @@ def pulled_twice(peers: MarketplacePeers) -> list[str]:
 
 def launched_pull(ui: DagsterUi) -> dict[str, str]:
     """Launch one run over all accounts. Returns what it is called by its id."""
+    from sync_pipelines.orchestration.spec import SCOPE_TAG
     from sync_pipelines.pipelines.marketplaces.asset_keys import CYCLE_JOB, CYCLE_TAG
 
     return {ui.launch(CYCLE_JOB, None, {SCOPE_TAG: CYCLE_TAG, "user": operator()}): "marketplaces"}
