@@ -6,7 +6,7 @@ import click
 
 from sync_pipelines.cli.pipelines import PIPELINES, provider_of
 from sync_pipelines.cli.session import connections
-from sync_pipelines.cli.why import documents_of, tell
+from sync_pipelines.cli.why import documents_of, places_of, tell
 from sync_pipelines.core.errors import ConfigurationError, SyncError
 
 
@@ -27,7 +27,7 @@ def status(offering_id: str, as_json: bool) -> None:
     its = [one for one in connections() if one.pipeline is PIPELINES["offerings"] and one.alias == provider]
     if not its:
         raise ConfigurationError(f"no enabled connection has the provider {provider}")
-    documents = documents_of(its, offering_id)
+    documents = documents_of(places_of(its), offering_id)
     if not documents:
         raise SyncError(
             f"{offering_id} was never seen on the chain by {', '.join(one.name for one in its)}; if it is new, run "

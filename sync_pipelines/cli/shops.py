@@ -16,8 +16,9 @@ BOTH_WAYS = (
     "a shop is synchronized both ways: 'sync-pipelines commerce sync' does it, 'sync-pipelines commerce status' tells "
     "where it stands"
 )
-SHOP_PAIRS = ("commerce_woocommerce", "commerce_odoo")
-"""Under which the store keeps what is written to either system: plans, dead letters, and the audit log."""
+SHOP_PAIRS = {"commerce_woocommerce": "WooCommerce", "commerce_odoo": "Odoo"}
+"""Pairs under which the store keeps what is written to either system (plans, dead letters, the audit log), and that
+system."""
 ENTITIES = ("customers", "products", "inventory", "orders", "payments")
 """Names for the options, so that help does not load the pipeline."""
 
@@ -55,20 +56,22 @@ def chosen_shops(wanted: str | None) -> list[ShopConnection]:
     return found
 
 
-def shop_scopes(wanted: str) -> list[tuple[str, str]]:
+def shop_scopes(wanted: str | None) -> list[tuple[str, str]]:
     """Return the pairs and scopes of a shop (``nordwind``) or of an entity of it (``nordwind.orders``); maybe none.
+
+    All there are for ``None``.
 
     Arguments:
         wanted: may have the pipeline before it (``commerce/nordwind``), or one of the pairs (``commerce_odoo/...``).
     """
-    before, _, name = wanted.rpartition("/")
-    chosen = SHOP_PAIRS if before in ("", COMMERCE) else (before,) if before in SHOP_PAIRS else ()
+    before, _, name = (wanted or "").rpartition("/")
+    chosen = [*SHOP_PAIRS] if before in ("", COMMERCE) else [before] if before in SHOP_PAIRS else []
     return [
         (pair, scope)
         for shop in shops()
         for scope in map(shop.scope, shop.entities)
         for pair in chosen
-        if name in (shop.name, scope)
+        if wanted is None or name in (shop.name, scope)
     ]
 
 

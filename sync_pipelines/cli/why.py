@@ -13,13 +13,17 @@ from sqlalchemy import Connection
 from sync_pipelines.cli import output
 from sync_pipelines.cli.options import connection_option
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
-from sync_pipelines.cli.session import choose, connections, open_store
+from sync_pipelines.cli.session import choose, connections, open_store, pairs
+from sync_pipelines.cli.shops import SHOP_PAIRS, shop_scopes
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.store import audit, base, effects, findings, states
 from sync_pipelines.store.lookup import records_called
 from sync_pipelines.store.scopes import Scope, find_scope
 
 SHOWN_ENTRIES = 10
+
+Place = tuple[str, str]
+"""Pair and scope under which the store keeps the records of a connection."""
 
 
 @click.command()
@@ -29,23 +33,33 @@ SHOWN_ENTRIES = 10
 def why(record: str, wanted: str | None, as_json: bool) -> None:
     """Say where a record stands and why.
 
-    RECORD is its key on either side: an offering's id or its Waldur UUID, a deployment's name or its instance id.
+    RECORD is its key on either side: an offering's id or its Waldur UUID, a deployment's name or its instance id; of a
+    shop also the SKU, the e-mail address or the order's number. A shop's record is told of for each of its systems.
     """
-    chosen = choose(connections(), wanted)
-    documents = documents_of(chosen, record)
+    in_shops = shop_scopes(wanted)
+    # Words that a shop goes by name nothing else, and without shops the others say best what is missing.
+    all_of_them = wanted is None and in_shops
+    reconciled = pairs() if all_of_them else () if in_shops else choose(connections(), wanted)
+    places = [*places_of(reconciled), *in_shops]
+    documents = documents_of(places, record)
     if not documents:
-        names = ", ".join(one.full_name for one in chosen)
+        names = ", ".join(f"{pair}/{scope}" for pair, scope in places)
         raise SyncError(f"no record of {names} is called {record!r}; if it is new, reconcile first")
     tell(documents, as_json=as_json)
 
 
-def documents_of(chosen: Sequence[Configured], record: str) -> list[dict[str, Any]]:
-    """Return what is known of a record in each connection that knows it."""
+def places_of(chosen: Sequence[Configured]) -> list[Place]:
+    """Return where the store keeps what it knows of the records of some connections."""
+    return [(one.pipeline.name, one.name) for one in chosen]
+
+
+def documents_of(places: Sequence[Place], record: str) -> list[dict[str, Any]]:
+    """Return what is known of a record at each place that knows it."""
     with open_store() as engine, engine.connect() as connection:
         return [
             document
-            for one in chosen
-            if (scope := find_scope(connection, one.pipeline.name, one.name))
+            for pair, name in places
+            if (scope := find_scope(connection, pair, name))
             for key in records_called(connection, scope, record)
             if (document := _document(connection, scope, key))
         ]
@@ -100,12 +114,12 @@ def _document(connection: Connection, scope: Scope, key: str) -> dict[str, Any] 
 
 
 def _show(document: Mapping[str, Any]) -> None:
-    pipeline = PIPELINES[document["pipeline"]]
+    title, target = _named(document)
     about = {
         "connection": document["connection"],
         "state": document["state"],
         "why": document["why"],
-        f"in {pipeline.peers[1]}": document["right_key"] or "not linked",
+        f"in {target}": document["right_key"] or "not linked",
         "linked": _by(document["linked_by"], document["linked_at"]),
         "last agreed": document["agreed_at"],
         "retired": document["retired_at"],
@@ -124,13 +138,23 @@ def _show(document: Mapping[str, Any]) -> None:
         about[finding["kind"]] = f"{finding['detail']} (since {output.moment(finding['first_seen'])})"
     always = ("state", "why", "last attempt", "next retry")
     shown = {name: value for name, value in about.items() if value or name in always}
-    output.show(f"{pipeline.record.capitalize()} {document['key']}", output.facts(shown))
+    output.show(title, output.facts(shown))
     rows = [
         (e["timestamp"], e["action"], "done" if e["success"] else "failed", e.get("error") or e.get("last_error"))
         for e in document["audit"]
     ]
     if rows:
         output.show("", output.table("Latest audit entries", ["when", "action", "outcome", "error"], rows))
+
+
+def _named(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what to call a record, and the system that its state is about."""
+    pair = document["pipeline"]
+    if pair not in PIPELINES:
+        # What both systems are merged into has a key that nobody knows it by.
+        return f"{document['natural_key'] or document['key']} as {SHOP_PAIRS[pair]} is to have it", SHOP_PAIRS[pair]
+    pipeline = PIPELINES[pair]
+    return f"{pipeline.record.capitalize()} {document['key']}", pipeline.peers[1]
 
 
 def _by(how: str | None, when: datetime | None) -> str | None:

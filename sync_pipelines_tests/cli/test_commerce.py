@@ -118,6 +118,14 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     [status] = shops.answer("commerce", "status")
     assert (status["records"], status["linked"], status["conflicts"], status["dead_letters"]) == (3, 3, 1, 0)
 
+    to_shop, to_odoo = shops.answer("why", ADDRESS)
+    assert (to_shop["pipeline"], to_odoo["pipeline"]) == tuple(SHOP_PAIRS)
+    assert to_shop["natural_key"] == to_odoo["natural_key"] == ADDRESS
+    assert to_shop["right_key"] != to_odoo["right_key"]
+    about = shops.invoke("why", ADDRESS, "--connection", "nordwind").stdout
+    assert f"{ADDRESS} as Odoo is to have it" in about
+    assert "nobody" in shops.invoke("why", "nobody").stderr
+
     settled = shops.invoke("commerce", "settle", listed.split()[0], "custom", "--value", "name=Ada Bloom")
     assert settled.exit_code == 0, settled.stderr
     assert "sync-pipelines commerce sync nordwind --entity customers" in settled.stderr
@@ -133,7 +141,7 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
 
 
 def test_the_command_line_knows_under_which_names_the_store_keeps_a_shop() -> None:
-    assert pair_names() == SHOP_PAIRS
+    assert pair_names() == tuple(SHOP_PAIRS)
 
 
 def test_the_doctor_tries_both_systems_and_says_what_does_not_fit(shops: Shops) -> None:
