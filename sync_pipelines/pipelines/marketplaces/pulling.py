@@ -10,8 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from sqlalchemy import Connection
-
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable, RunStopped
 from sync_pipelines.core.marketplace_port import Adapter, Page, RecordT, Watermark
 from sync_pipelines.core.marketplaces import Stream
@@ -19,15 +17,15 @@ from sync_pipelines.engine.stopping import Stop, current_stop
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.store.fenced import FencedWriter
 from sync_pipelines.store.marketplaces import streams
-from sync_pipelines.store.marketplaces.pages import Stored, store_orders, store_products
+from sync_pipelines.store.marketplaces.pages import Stored, Write, prepared_orders, prepared_products
 
-PAGES_AHEAD = 4
+PAGES_AHEAD = 16
 """Pages that are read while earlier ones are stored; they bound the memory."""
 ROWS_AT_ONCE = 20_000
 """Pages that wait are stored together up to so many records: a transaction for each would cost more than its rows."""
 _LONG = 7 * 86_400.0
 
-Writes = Callable[[Connection, Sequence[Page[RecordT]]], Stored]
+Prepares = Callable[[Sequence[Page[RecordT]]], Write]
 
 
 @dataclass
@@ -104,12 +102,12 @@ async def pull_window(
     return outcome
 
 
-def _orders(connection_id: int, *, moves: bool = True) -> Writes[Any]:
-    return lambda connection, pages: store_orders(connection, connection_id, pages, moves=moves)
+def _orders(connection_id: int, *, moves: bool = True) -> Prepares[Any]:
+    return lambda pages: prepared_orders(connection_id, pages, moves=moves)
 
 
-def _products(connection_id: int) -> Writes[Any]:
-    return lambda connection, pages: store_products(connection, connection_id, pages)
+def _products(connection_id: int) -> Prepares[Any]:
+    return lambda pages: prepared_products(connection_id, pages)
 
 
 def _note_failure(outcome: StreamOutcome, error: PeerError) -> None:
@@ -143,13 +141,14 @@ class _End:
 
 @dataclass
 class _Pull(Generic[RecordT]):
-    """One stream on its way: pages are read while the ones before them are stored."""
+    """One stream on its way: pages are read and made into rows while the ones before them are stored."""
 
     writer: FencedWriter
     pages: AsyncIterator[Page[RecordT]]
-    write: Writes[RecordT]
+    prepare: Prepares[RecordT]
     outcome: StreamOutcome
     stop: Stop = field(default_factory=current_stop)
+    writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         queue: asyncio.Queue[Page[RecordT] | _End] = asyncio.Queue(PAGES_AHEAD)
@@ -159,9 +158,10 @@ class _Pull(Generic[RecordT]):
             try:
                 await self._store_all(queue, bell)
             finally:
-                for task in (reading, bell):
+                under_way = [task for task in (reading, bell, self.writing) if task is not None]
+                for task in under_way:
                     task.cancel()
-                await asyncio.wait([reading, bell])
+                await asyncio.wait(under_way)
 
     async def _read(self, queue: asyncio.Queue[Page[RecordT] | _End]) -> None:
         try:
@@ -178,26 +178,57 @@ class _Pull(Generic[RecordT]):
 
     async def _store_all(self, queue: asyncio.Queue[Page[RecordT] | _End], bell: asyncio.Task[bool]) -> None:
         while True:
-            following = asyncio.create_task(queue.get())
-            await asyncio.wait([following, bell], return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
-                following.cancel()
+            first = await self._next(queue, bell)
+            if first is None:
+                await self._written()
                 raise self._stopped()
-            batch, end = _taken(following.result(), queue)
+            batch, end = _taken(first, queue)
             if batch:
                 await self._store(batch)
             if end is not None:
+                await self._written()
                 if end.error is not None:
                     raise end.error
                 return
             if self.stop.asked:
+                await self._written()
                 raise self._stopped()
 
+    async def _next(
+        self, queue: asyncio.Queue[Page[RecordT] | _End], bell: asyncio.Task[bool]
+    ) -> Page[RecordT] | _End | None:
+        """Return what was read next, ``None`` when the run is to stop. A write that fails ends the waiting."""
+        following = asyncio.create_task(queue.get())
+        try:
+            while not following.done() and not bell.done():
+                under_way = [task for task in (following, bell, self.writing) if task is not None]
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                if self.writing is not None and self.writing.done():
+                    await self._written()
+            return following.result() if following.done() else None
+        finally:
+            following.cancel()
+
     async def _store(self, batch: Sequence[Page[RecordT]]) -> None:
-        stored = await in_thread(self.writer.transaction, lambda connection: self.write(connection, batch))
+        """Begin to write pages once the ones before them are committed."""
+        write = await in_thread(self.prepare, batch)
+        await self._written()
+        self.writing = asyncio.create_task(self._write(write, batch))
+
+    async def _write(self, write: Write, batch: Sequence[Page[RecordT]]) -> None:
+        stored = await in_thread(self.writer.transaction, write)
         self.outcome.stored.add(stored)
         self.outcome.pages += len(batch)
         self.outcome.watermark = batch[-1].watermark
+
+    async def _written(self) -> None:
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait([writing])
+                raise
 
     def _stopped(self) -> RunStopped:
         return RunStopped(

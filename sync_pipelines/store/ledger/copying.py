@@ -42,7 +42,20 @@ def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: 
     PostgreSQL's text and jsonb cannot hold NUL: it becomes the replacement character.
     """
     # Encoded before anything is begun: what cannot be encoded then leaves the transaction as it was.
-    lines = "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows).encode()
+    copy_encoded(connection, table, columns, encoded_rows(rows))
+
+
+def encoded_rows(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows in the text format. Needs no connection.
+
+    Raises:
+        UnicodeEncodeError: a text has half a surrogate pair.
+    """
+    return "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows).encode()
+
+
+def copy_encoded(connection: Connection, table: str, columns: Sequence[str], lines: bytes) -> None:
+    """Append what :func:`encoded_rows` returned."""
     if lines:
         begin = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
         with driver(connection).cursor() as cursor, cursor.copy(begin) as copy:

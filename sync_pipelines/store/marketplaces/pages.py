@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from sync_pipelines.core.marketplaces import (
     problems_of_order,
     problems_of_product,
 )
-from sync_pipelines.store.ledger.copying import copy_rows
+from sync_pipelines.store.ledger.copying import copy_encoded, encoded_rows
 from sync_pipelines.store.marketplaces import item_errors, scans, streams
 from sync_pipelines.store.marketplaces.rows import Row, item_row, order_row, product_row, why_not_storable
 from sync_pipelines.store.marketplaces.tables import ITEMS, ORDERS, PRODUCTS, RecordTable
@@ -61,6 +61,10 @@ class Stored:
         self.unstored = [*self.unstored, *other.unstored][:MOST_TOLD]
 
 
+Write = Callable[[Connection], Stored]
+"""Stores what was prepared within the current transaction."""
+
+
 def store_orders(
     connection: Connection, connection_id: int, pages: Sequence[Page[Order]], *, moves: bool = True
 ) -> Stored:
@@ -69,38 +73,67 @@ def store_orders(
     Arguments:
         moves: whether the watermark is moved to that of the last page; days that are read again leave it alone.
     """
+    return prepared_orders(connection_id, pages, moves=moves)(connection)
+
+
+def prepared_orders(connection_id: int, pages: Sequence[Page[Order]], *, moves: bool = True) -> Write:
+    """Make the rows of pages of orders, and return what stores them, any number of times, as :func:`store_orders`."""
     batch = _OrderBatch(pages)
     identity = {"connection_id": connection_id}
-    _stage(connection, ORDERS, batch.rows)
-    _stage(connection, ITEMS, batch.item_rows)
+    orders, items = _lines(batch.rows), _lines(batch.item_rows)
+
+    def write(connection: Connection) -> Stored:
+        _stage(connection, ORDERS, orders)
+        _stage(connection, ITEMS, items)
+        stored = Stored(records=len(batch.rows), items=len(batch.item_rows), errors=len(batch.errors))
+        # Orders are never removed, and no item is without its order: where none is known, nothing can be compared.
+        if connection.execute(text(_KNOWN_ORDERS), identity).scalar_one():
+            _compare_orders(connection, identity, stored)
+        else:
+            stored.created = connection.execute(text(ORDERS.append), identity).rowcount
+            connection.execute(text(ITEMS.append), identity)
+        _finish(connection, connection_id, Stream.ORDERS, ORDERS, pages, batch.errors, stored, moves)
+        return stored
+
+    return write
+
+
+def _compare_orders(connection: Connection, identity: Mapping[str, object], stored: Stored) -> None:
     # A list may be answered by an index that lags: what is stored is never replaced by an older version.
     if connection.execute(text(_STALE_ORDERS), identity).rowcount:
         connection.execute(text(_ITEMS_OF_STALE))
-    stored = Stored(records=len(batch.rows), items=len(batch.item_rows), errors=len(batch.errors))
     connection.execute(text(_ITEMS_ADDED), identity)
     connection.execute(text(_ITEMS_REMOVED), identity)
     stored.changed = connection.execute(text(ORDERS.update), identity).rowcount
     stored.created = connection.execute(text(ORDERS.insert), identity).rowcount
     connection.execute(text(ITEMS.update), identity)
     connection.execute(text(ITEMS.insert), identity)
-    _finish(connection, connection_id, Stream.ORDERS, ORDERS, pages, batch.errors, stored, moves)
-    return stored
 
 
 def store_products(
     connection: Connection, connection_id: int, pages: Sequence[Page[Product]], *, moves: bool = True
 ) -> Stored:
     """Store pages of products, as :func:`store_orders`."""
+    return prepared_products(connection_id, pages, moves=moves)(connection)
+
+
+def prepared_products(connection_id: int, pages: Sequence[Page[Product]], *, moves: bool = True) -> Write:
+    """Make the rows of pages of products, as :func:`prepared_orders`."""
     batch = _ProductBatch(pages)
     identity = {"connection_id": connection_id}
-    _stage(connection, PRODUCTS, batch.rows)
-    connection.execute(text(_STALE_PRODUCTS), identity)
-    stored = Stored(records=len(batch.rows), errors=len(batch.errors))
-    stored.deleted = connection.execute(text(_VARIANTS_GONE), identity).rowcount
-    stored.changed = connection.execute(text(PRODUCTS.update), identity).rowcount
-    stored.created = connection.execute(text(PRODUCTS.insert), identity).rowcount
-    _finish(connection, connection_id, Stream.PRODUCTS, PRODUCTS, pages, batch.errors, stored, moves)
-    return stored
+    products = _lines(batch.rows)
+
+    def write(connection: Connection) -> Stored:
+        _stage(connection, PRODUCTS, products)
+        connection.execute(text(_STALE_PRODUCTS), identity)
+        stored = Stored(records=len(batch.rows), errors=len(batch.errors))
+        stored.deleted = connection.execute(text(_VARIANTS_GONE), identity).rowcount
+        stored.changed = connection.execute(text(PRODUCTS.update), identity).rowcount
+        stored.created = connection.execute(text(PRODUCTS.insert), identity).rowcount
+        _finish(connection, connection_id, Stream.PRODUCTS, PRODUCTS, pages, batch.errors, stored, moves)
+        return stored
+
+    return write
 
 
 def _finish(
@@ -194,12 +227,16 @@ def _is_older(order: Order, than: Order) -> bool:
     return order.updated_at is not None and than.updated_at is not None and order.updated_at < than.updated_at
 
 
-def _stage(connection: Connection, table: RecordTable, rows: Sequence[Row]) -> None:
-    connection.execute(text(table.create_stage))
+def _lines(rows: Sequence[Row]) -> bytes:
     try:
-        copy_rows(connection, table.stage, table.columns, rows)
+        return encoded_rows(rows)
     except UnicodeEncodeError:
-        copy_rows(connection, table.stage, table.columns, _storable(rows))
+        return encoded_rows(_storable(rows))
+
+
+def _stage(connection: Connection, table: RecordTable, lines: bytes) -> None:
+    connection.execute(text(table.create_stage))
+    copy_encoded(connection, table.stage, table.columns, lines)
 
 
 def _storable(rows: Iterable[Row]) -> Iterator[Row]:
@@ -207,6 +244,10 @@ def _storable(rows: Iterable[Row]) -> Iterator[Row]:
         yield tuple(storable_text(value) if isinstance(value, str) else value for value in row)
 
 
+_KNOWN_ORDERS = (
+    "SELECT EXISTS (SELECT FROM staged_order s JOIN sync.marketplace_order t "
+    "ON t.connection_id = :connection_id AND t.order_key = s.order_key)"
+)
 _STALE_ORDERS = (
     "DELETE FROM staged_order s USING sync.marketplace_order t WHERE t.connection_id = :connection_id "
     "AND t.order_key = s.order_key AND s.updated_at < t.updated_at"

@@ -77,13 +77,18 @@ class RecordTable:
         )
 
     @cached_property
-    def insert(self) -> str:
-        """Add the rows that are new. Returns how many there were."""
+    def append(self) -> str:
+        """Add all rows, of which none is there. Returns how many there were."""
         names = ", ".join(self.columns)
         return (
             f"INSERT INTO {self.name} (connection_id, {names}) SELECT {CONNECTION}, {self._named('s', self.columns)} "
-            f"FROM {self.stage} s WHERE NOT EXISTS (SELECT FROM {self.name} t WHERE {self._same})"
+            f"FROM {self.stage} s"
         )
+
+    @cached_property
+    def insert(self) -> str:
+        """Add the rows that are new. Returns how many there were."""
+        return f"{self.append} WHERE NOT EXISTS (SELECT FROM {self.name} t WHERE {self._same})"
 
     def note(self, change: str, rows: str) -> str:
         """SQL that notes rows of this table in the history as added, removed or deleted.
