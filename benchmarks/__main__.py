@@ -53,6 +53,7 @@ BENCHMARKS = {
         "bench_deployments", ("--deployments", "20", "--runs", "1", "--many", "0"), verdicts.deployments
     ),
     "ledger": Benchmark("bench_ledger", ("--entries", "2000")),
+    "marketplaces": Benchmark("bench_marketplaces", ("--records", "500")),
     "endpoint": Benchmark("bench_endpoint", ("--records", "200")),
     "events": Benchmark("bench_events", ("--changes", "2"), verdicts.events),
 }
