@@ -51,7 +51,7 @@ def encoded_rows(rows: Iterable[Sequence[Any]]) -> bytes:
     Raises:
         UnicodeEncodeError: a text has half a surrogate pair.
     """
-    return "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows).encode()
+    return "".join([_line(row) for row in rows]).encode()
 
 
 def copy_encoded(connection: Connection, table: str, columns: Sequence[str], lines: bytes) -> None:
@@ -60,6 +60,14 @@ def copy_encoded(connection: Connection, table: str, columns: Sequence[str], lin
         begin = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
         with driver(connection).cursor() as cursor, cursor.copy(begin) as copy:
             copy.write(lines)
+
+
+def _line(row: Sequence[Any]) -> str:
+    # Few texts have anything to escape: all of a row are looked through at once.
+    if _needs_escape("".join([value for value in row if type(value) is str])):
+        return "\t".join([_field(value) for value in row]) + "\n"
+    plain = [value if type(value) is str else "\\N" if value is None else _field(value) for value in row]
+    return "\t".join(plain) + "\n"
 
 
 def _field(value: Any) -> str:
