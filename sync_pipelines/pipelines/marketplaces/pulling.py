@@ -17,12 +17,14 @@ from sync_pipelines.engine.stopping import Stop, current_stop
 from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.store.fenced import FencedWriter
 from sync_pipelines.store.marketplaces import streams
-from sync_pipelines.store.marketplaces.pages import Stored, Write, prepared_orders, prepared_products
+from sync_pipelines.store.marketplaces.pages import Stored, Write, prepared_orders, prepared_products, take_statistics
 
 PAGES_AHEAD = 16
 """Pages that are read while earlier ones are stored; they bound the memory."""
 ROWS_AT_ONCE = 20_000
 """Pages that wait are stored together up to so many records: a transaction for each would cost more than its rows."""
+MANY, GROWTH = 500, 4
+"""New records after which PostgreSQL is told how many there are, and so many times as many for the next time."""
 _LONG = 7 * 86_400.0
 
 Prepares = Callable[[Sequence[Page[RecordT]]], Write]
@@ -148,6 +150,7 @@ class _Pull(Generic[RecordT]):
     prepare: Prepares[RecordT]
     outcome: StreamOutcome
     stop: Stop = field(default_factory=current_stop)
+    statistics_due: int = MANY
     writing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -220,6 +223,10 @@ class _Pull(Generic[RecordT]):
         self.outcome.stored.add(stored)
         self.outcome.pages += len(batch)
         self.outcome.watermark = batch[-1].watermark
+        if self.outcome.stored.created >= self.statistics_due:
+            self.statistics_due = self.outcome.stored.created * GROWTH
+            stream = self.outcome.stream
+            await in_thread(self.writer.transaction, lambda connection: take_statistics(connection, stream))
 
     async def _written(self) -> None:
         writing, self.writing = self.writing, None

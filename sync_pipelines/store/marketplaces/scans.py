@@ -71,8 +71,8 @@ def _unseen(table: RecordTable) -> str:
     window = " AND (CAST(:first AS timestamptz) IS NULL OR t.ordered_at >= :first)" if table is ORDERS else ""
     return (
         f"SELECT t.{key} FROM {table.name} t WHERE t.connection_id = :connection_id AND t.deleted_at IS NULL{window} "
-        f"AND NOT EXISTS (SELECT FROM sync.marketplace_scan_key k WHERE k.connection_id = :connection_id "
-        f"AND k.stream = :stream AND k.scan = :scan AND k.key = t.{key})"
+        f"AND (SELECT k.key FROM sync.marketplace_scan_key k WHERE k.connection_id = :connection_id "
+        f"AND k.stream = :stream AND k.scan = :scan AND k.key = t.{key}) IS NULL"
     )
 
 

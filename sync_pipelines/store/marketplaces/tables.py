@@ -88,7 +88,7 @@ class RecordTable:
     @cached_property
     def insert(self) -> str:
         """Add the rows that are new. Returns how many there were."""
-        return f"{self.append} WHERE NOT EXISTS (SELECT FROM {self.name} t WHERE {self._same})"
+        return f"{self.append} WHERE (SELECT t.{self.keys[0]} FROM {self.name} t WHERE {self._same}) IS NULL"
 
     def note(self, change: str, rows: str) -> str:
         """SQL that notes rows of this table in the history as added, removed or deleted.

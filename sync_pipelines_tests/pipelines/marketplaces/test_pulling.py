@@ -7,14 +7,14 @@ import multiprocessing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable, RunStopped
 from sync_pipelines.core.marketplaces import Stream
 from sync_pipelines.engine.stopping import Stop
 from sync_pipelines.pipelines.marketplaces.connection import NAME
-from sync_pipelines.pipelines.marketplaces.cycle import Days, Request, run_cycle
-from sync_pipelines.pipelines.marketplaces.pulling import StreamOutcome, pull_stream
+from sync_pipelines.pipelines.marketplaces.cycle import Days, Request, register, run_cycle
+from sync_pipelines.pipelines.marketplaces.pulling import MANY, StreamOutcome, pull_stream
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
 from sync_pipelines.store import leases
 from sync_pipelines.store.database import connect_engine
@@ -302,3 +302,20 @@ def test_pages_before_the_end_of_a_budget_or_a_failure_are_kept_and_the_next_run
     going_on = Account([page(order("3"), at=3)])
     pulled(engine, going_on)
     assert going_on.asked == [pages[-1].watermark]
+
+
+def test_given_many_new_records_then_the_planner_is_told_while_they_come(engine: Engine) -> None:
+    """It expects a few of a connection that it does not know, and reads all of them for each."""
+    pages = [page(*(order(f"{number}-{at}") for at in range(100))) for number in range(MANY // 100 + 1)]
+    with engine.begin() as connection:
+        lease = leases.take(connection, ensure_scope(connection, NAME, "one").lease, "test", 600)
+    [connection_id] = register(engine, [connected("one", "http://127.0.0.1:9")]).values()
+    writer = FencedWriter(engine, lease)
+    try:
+        asyncio.run(pull_stream(writer, Account(pages), connection_id, Stream.ORDERS, LOG))
+    finally:
+        writer.close()
+
+    with engine.connect() as connection:
+        query = "SELECT reltuples FROM pg_class WHERE oid = 'sync.marketplace_order'::regclass"
+        assert connection.execute(text(query)).scalar_one() >= MANY

@@ -17,7 +17,7 @@ from sync_pipelines.core.marketplace_port import Page, Scan
 from sync_pipelines.core.marketplaces import ItemError, Order, OrderStatus, ProblemKind, Stream
 from sync_pipelines.store.marketplaces import connections, item_errors, reports, streams
 from sync_pipelines.store.marketplaces.connections import Described
-from sync_pipelines.store.marketplaces.pages import Stored, store_orders, store_products
+from sync_pipelines.store.marketplaces.pages import Stored, store_orders, store_products, take_statistics
 from sync_pipelines_tests.pipelines.marketplaces.orders import NOON, item, order, page, product
 
 
@@ -298,3 +298,23 @@ def _deleted(tables: Tables) -> Sequence[Any]:
     return tables.rows(
         "SELECT product_key, variant_key FROM sync.marketplace_product WHERE deleted_at IS NOT NULL ORDER BY 1, 2"
     )
+
+
+def test_the_records_of_a_connection_are_looked_up_one_by_one(tables: Tables) -> None:
+    """Without knowing their number, PostgreSQL joins by reading all of them for every one."""
+    names = [str(number) for number in range(600)]
+    tables.orders(page(*map(order, names)))
+    with tables.engine.begin() as connection:
+        take_statistics(connection, Stream.ORDERS)
+    indexes = ("marketplace_order_pkey", "marketplace_order_by_time", "marketplace_scan_key_pkey")
+    read = " + ".join(f"pg_stat_get_xact_tuples_returned('sync.{index}'::regclass)" for index in indexes)
+    # What an earlier transaction of the same server process read may not be told of yet, and counts as this one's.
+    tables.engine.dispose()
+
+    with tables.engine.begin() as connection:
+        ends = page(*map(order, [*names[1:], "new"]), scan=Scan("now", (*names[1:], "new"), ends=True))
+        stored = store_orders(connection, tables.id, [ends])
+        looked_at = connection.execute(text(f"SELECT {read}")).scalar_one()
+
+    assert (stored.created, stored.changed, stored.deleted) == (1, 0, 1)
+    assert looked_at < 10 * len(names)
