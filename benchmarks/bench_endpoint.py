@@ -79,7 +79,7 @@ def _service(google: Google, database_url: str, folder: str) -> Iterator[int]:
         google, SYNC_DATABASE_URL=database_url, SYNC_HOME=folder, SYNC_DAGSTER_URL="http://127.0.0.1:1"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "sync_pipelines.cli", "service", "--port", "0"],
+        [sys.executable, "-m", "sync_pipelines.cli", "serve", "--port", "0"],
         cwd=PROJECT,
         env=os.environ | variables,
         stdout=subprocess.PIPE,

@@ -33,7 +33,7 @@ _COMMANDS = {
     # And this one the preview.
     "commerce": "commerce_preview",
     "marketplaces": "marketplaces",
-    "service": "service",
+    "serve": "serve",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

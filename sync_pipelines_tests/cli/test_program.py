@@ -66,7 +66,7 @@ def test_the_commands_are_these() -> None:
         "commerce activity",
         "commerce work",
         "commerce preview",
-        "service",
+        "serve",
         "migrate",
         "database start",
         "database stop",

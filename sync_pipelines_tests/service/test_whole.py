@@ -132,7 +132,7 @@ def test_given_a_signal_while_a_call_is_under_way_then_it_is_answered_first(whol
 
 def test_given_the_authentication_is_to_be_skipped_in_production_then_the_service_does_not_start(whole: Whole) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sync_pipelines.cli", "service", "--port", "0"],
+        [sys.executable, "-m", "sync_pipelines.cli", "serve", "--port", "0"],
         cwd=PROJECT,
         env=whole.variables | {"SKIP_SCHEDULER_AUTH": "true", "ENVIRONMENT": "production"},
         capture_output=True,

@@ -107,10 +107,10 @@ def running_whole(folder: Path, database_url: str, module: str, others: Mapping[
 
 @contextmanager
 def running_service(variables: dict[str, str], folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``sync-pipelines service`` until the block ends, and give its process and address."""
+    """Run ``sync-pipelines serve`` until the block ends, and give its process and address."""
     with (folder / "service.log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sync_pipelines.cli", "service", "--port", "0", "--verbose"],
+            [sys.executable, "-m", "sync_pipelines.cli", "serve", "--port", "0", "--verbose"],
             cwd=PROJECT,
             env=variables,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""``sync-pipelines service``: the REST service."""
+"""``sync-pipelines serve``: the REST service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POOL = 10
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 chooses a free one."
 )
 @click.option("--verbose", is_flag=True, help="Log more than warnings.")
-def service(host: str, port: int, verbose: bool) -> None:
+def serve(host: str, port: int, verbose: bool) -> None:
     """Serve the REST API until Ctrl-C.
 
     Starts syncs on request (POST /api/sync/scheduler for Cloud Scheduler) as Dagster runs, and tells how they stand
@@ -31,7 +31,8 @@ def service(host: str, port: int, verbose: bool) -> None:
     """
     from sync_pipelines.pipelines.registry import enabled_connections
     from sync_pipelines.service.application import create_app
-    from sync_pipelines.service.server import listen, serve
+    from sync_pipelines.service.server import listen
+    from sync_pipelines.service.server import serve as serve_application
     from sync_pipelines.service.settings import load_service_settings
 
     logging.basicConfig(
@@ -50,6 +51,6 @@ def service(host: str, port: int, verbose: bool) -> None:
             address, taken = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             click.echo(f"http://{shown}:{taken}")
-            serve(create_app(settings, engine, shops=enabled_connections("commerce")), listener)
+            serve_application(create_app(settings, engine, shops=enabled_connections("commerce")), listener)
         finally:
             engine.dispose()
