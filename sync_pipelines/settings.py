@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
+from sync_pipelines.core.access import DEFAULT_ORGANIZATION
 from sync_pipelines.core.errors import ConfigurationError
 
 CONNECTIONS_VARIABLE = "SYNC_CONNECTIONS_FILE"
@@ -32,11 +33,13 @@ class NamedConnection(Strict):
 
     Attributes:
         name: partition key, short and stable.
+        organization: whose it is; callers of the service see the connections of their own.
         variables: dotted place of a field -> environment variable that stands in for it; for error messages.
     """
 
     variables: ClassVar[Mapping[str, str]] = {}
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    organization: str = Field(default=DEFAULT_ORGANIZATION, pattern=r"^\S(.*\S)?$", max_length=200)
 
     @classmethod
     def clash(cls, connections: Sequence[Self]) -> str | None:

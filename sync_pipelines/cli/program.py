@@ -34,6 +34,7 @@ _COMMANDS = {
     "commerce": "commerce_preview",
     "marketplaces": "marketplaces",
     "serve": "serve",
+    "tokens": "tokens",
     "migrate": "database",
     "database": "database",
     "demo": "demo",

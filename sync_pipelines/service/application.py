@@ -42,7 +42,7 @@ def create_app(
         intake = Intake(engine, follower.ring)
         gate = SchedulerGate(settings.scheduler)
         application.state.service = Parts(
-            settings, engine, Tokens(settings), gate, intake, follower, {shop.name: shop for shop in shops}
+            settings, engine, Tokens(settings, engine), gate, intake, follower, {shop.name: shop for shop in shops}
         )
         work = asyncio.create_task(follower.run(intake)) if follows else None
         try:

@@ -101,6 +101,7 @@ def _admit(engine: Engine, wishes: Sequence[Wish]) -> list[Admission]:
                     "cycle": admission.cycle.cycle_id,
                     "source": wish.source,
                     "by": wish.by,
+                    "from": wish.address,
                     "connections": list(wish.connections),
                 }
             )

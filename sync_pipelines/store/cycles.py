@@ -53,6 +53,7 @@ class Wish:
     Attributes:
         schedule_time: with ``job`` what makes a second wish a repetition; ``None``: it is none.
         connections: the only ones to be pulled; empty: all.
+        address: of the client; for the audit log alone.
     """
 
     source: Source
@@ -60,6 +61,7 @@ class Wish:
     job: str = ""
     schedule_time: datetime | None = None
     connections: tuple[str, ...] = ()
+    address: str = ""
 
     @property
     def key(self) -> Key | None:
