@@ -44,6 +44,15 @@ class Caller:
         """Whether what belongs to an organization exists for it."""
         return self.organization in (None, organization)
 
+    def must(self, scope: Scope) -> None:
+        """Refuse what the token does not allow.
+
+        Raises:
+            Problem: (403) it does not have the scope.
+        """
+        if scope not in self.scopes:
+            raise Problem(403, f"This token does not allow {scope}")
+
     def entry(self, action: str, **details: object) -> dict[str, object]:
         """Return an entry of the audit log for something it had done."""
         return {"action": action, "success": True, "by": self.name, "from": self.address, **details}
@@ -90,24 +99,31 @@ def _hash(token: str) -> bytes:
 _BEARER = HTTPBearer(auto_error=False, description="A token of this service: `sync-pipelines tokens create`.")
 
 
+async def authenticated(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+) -> Caller:
+    """Return who calls, whatever the token allows: a dependency of routes that decide it by the body.
+
+    Raises:
+        Problem: (401) there is no token, or it does not work.
+    """
+    tokens: Tokens = request.app.state.service.tokens
+    found = await in_thread(tokens.caller, given.credentials, address_of(request)) if given is not None else None
+    if found is None:
+        raise Problem(401, "A valid bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+    return found
+
+
 def allowed(scope: Scope) -> Callable[..., Awaitable[Caller]]:
     """Return the dependency of a route that wants a token with a scope.
 
     Routes that need more than ``read`` change something, and an organization may do so only so often in a minute.
     """
 
-    async def caller(
-        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
-    ) -> Caller:
-        parts = request.app.state.service
-        tokens: Tokens = parts.tokens
-        found = await in_thread(tokens.caller, given.credentials, address_of(request)) if given is not None else None
-        if found is None:
-            raise Problem(401, "A valid bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
-        if scope not in found.scopes:
-            raise Problem(403, f"This token does not allow {scope}")
+    async def caller(request: Request, found: Annotated[Caller, Depends(authenticated)]) -> Caller:
+        found.must(scope)
         if scope is not Scope.READ:
-            await in_thread(_admit, parts.engine, found)
+            await in_thread(_admit, request.app.state.service.engine, found)
         return found
 
     return caller

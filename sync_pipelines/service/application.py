@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from sync_pipelines import __version__
 from sync_pipelines.pipelines.commerce.connection import ShopConnection
-from sync_pipelines.service import health_routes, sync_routes, webhook_routes
+from sync_pipelines.service import health_routes, orchestrate_routes, sync_routes, webhook_routes
 from sync_pipelines.service.access import Tokens
 from sync_pipelines.service.envelope import Envelope
 from sync_pipelines.service.follower import Follower
@@ -33,7 +33,7 @@ def create_app(
     Arguments:
         engine: the store's database, its schema up to date; the caller closes it.
         follows: whether it starts runs and follows them; one of several services is enough for that.
-        shops: those whose webhooks are taken.
+        shops: those whose webhooks are taken and whose syncs are steered.
     """
 
     @asynccontextmanager
@@ -64,6 +64,7 @@ def create_app(
         redoc_url=None,
     )
     application.include_router(sync_routes.router)
+    application.include_router(orchestrate_routes.router)
     application.include_router(webhook_routes.router)
     application.include_router(health_routes.router)
     add_handlers(application)
