@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from sync_pipelines.cli.pipelines import PIPELINES
 from sync_pipelines.store.database import connect_engine, resolve_database_url
 from sync_pipelines.store.migrations import migrate
 
@@ -51,6 +52,8 @@ def serve(host: str, port: int, verbose: bool) -> None:
             address, taken = listener.getsockname()[:2]
             shown = f"[{address}]" if ":" in address else address
             click.echo(f"http://{shown}:{taken}")
-            serve_application(create_app(settings, engine, shops=enabled_connections("commerce")), listener)
+            pairs = {name: enabled_connections(name) for name in PIPELINES}
+            shops = enabled_connections("commerce")
+            serve_application(create_app(settings, engine, shops=shops, pairs=pairs), listener)
         finally:
             engine.dispose()

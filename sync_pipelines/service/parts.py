@@ -12,6 +12,7 @@ from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.service.access import Tokens
 from sync_pipelines.service.follower import Follower
 from sync_pipelines.service.intake import Intake
+from sync_pipelines.service.owners import Owners
 from sync_pipelines.service.scheduler_gate import SchedulerGate
 from sync_pipelines.service.settings import ServiceSettings
 
@@ -22,6 +23,7 @@ class Parts:
 
     Attributes:
         shops: those whose webhooks are taken, by name.
+        owners: whose each scope of the store is.
     """
 
     settings: ServiceSettings
@@ -31,6 +33,7 @@ class Parts:
     intake: Intake
     follower: Follower
     shops: Mapping[str, ShopConnection]
+    owners: Owners
 
 
 async def parts_of(request: Request) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,8 +10,9 @@ import httpx
 from sqlalchemy import Engine, text
 
 from sync_pipelines.pipelines.commerce.connection import ShopConnection
-from sync_pipelines.service.application import create_app
+from sync_pipelines.service.application import NOTHING, create_app
 from sync_pipelines.service.settings import ServiceSettings, load_service_settings
+from sync_pipelines.settings import NamedConnection
 from sync_pipelines.store.marketplaces import connections
 from sync_pipelines.store.marketplaces.connections import Described
 from sync_pipelines_tests.service.google import ACCOUNT, AUDIENCE, Google, token
@@ -43,10 +44,15 @@ def only_secret(**changes: str) -> ServiceSettings:
 
 @asynccontextmanager
 async def serving(
-    settings: ServiceSettings, engine: Engine, *, follows: bool = False, shops: Sequence[ShopConnection] = ()
+    settings: ServiceSettings,
+    engine: Engine,
+    *,
+    follows: bool = False,
+    shops: Sequence[ShopConnection] = (),
+    pairs: Mapping[str, Sequence[NamedConnection]] = NOTHING,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Run a service until the block ends, and give a client to it."""
-    app = create_app(settings, engine, follows=follows, shops=shops)
+    app = create_app(settings, engine, follows=follows, shops=shops, pairs=pairs)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", verify=False) as client,
