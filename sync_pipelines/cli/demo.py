@@ -154,7 +154,7 @@ def _service(ui: DagsterUi, children: Children, console: Console) -> str:
     url = f"http://127.0.0.1:{port}"
     os.environ["SYNC_DAGSTER_URL"] = ui.url
     with step(console, "REST service"):
-        children.start("service", ["sync_pipelines.cli", "service", "--port", str(port)])
+        children.start("service", ["sync_pipelines.cli", "serve", "--port", str(port)])
         _until(lambda: is_ready(url), children, "the REST service does not come up")
     return url
 
