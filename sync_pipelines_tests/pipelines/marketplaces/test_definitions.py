@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from dagster import (
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
+    ResourceDefinition,
     RunRequest,
     build_schedule_context,
     in_process_executor,
@@ -21,10 +23,14 @@ from sqlalchemy import Engine
 
 from sync_pipelines.orchestration.resources import RunOptions
 from sync_pipelines.pipelines.marketplaces.checks import answers
+from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
 from sync_pipelines.pipelines.marketplaces.definitions import definitions_of
+from sync_pipelines.pipelines.marketplaces.kinds import MARKETPLACES
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
+from sync_pipelines.settings import Secret
 from sync_pipelines_tests.pipelines.marketplaces.shops import PulledShop, pulled_shop
 
+SPECS = Path(__file__).parent / "asset_specs.json"
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -32,6 +38,29 @@ START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_ran
 def instance() -> Iterator[DagsterInstance]:
     with DagsterInstance.ephemeral() as found:
         yield found
+
+
+def never_opened() -> list[MarketplaceConnection]:
+    """Return a connection to each kind of marketplace, for definitions that nothing is run of."""
+    url, secret = "http://marketplace.test", Secret("s")
+    sections: dict[str, dict[str, object]] = {
+        "takealot": {"api_key": secret},
+        "shopify": {"url": url, "access_token": secret},
+        "amazon": {
+            "region": "eu",
+            "seller_id": "A1",
+            "marketplaces": ["AE08WJ6YKNBMC"],
+            "client_id": "c",
+            "client_secret": secret,
+            "refresh_token": secret,
+        },
+        "woocommerce": {"url": url, "consumer_key": secret, "consumer_secret": secret},
+    }
+    assert sections.keys() == MARKETPLACES.keys()
+    return [
+        MarketplaceConnection.model_validate({"name": kind, "organization": "acme", "marketplace": kind, kind: section})
+        for kind, section in sections.items()
+    ]
 
 
 @contextmanager
@@ -116,6 +145,23 @@ def test_checks_answer_for_every_connection_of_a_kind(engine: Engine) -> None:
     assert not before[_ORDERS, "freshness"]
     assert all(after.values())
     assert {name for (_, name), passed in late.items() if not passed} == {"freshness", "watermark_lag"}
+
+
+def test_the_asset_graph_of_every_kind_is_as_it_was() -> None:
+    """The file shows in review what a change does to the graph; write it anew with the new graph when it is meant."""
+    resources = {"store": ResourceDefinition.none_resource(), "options": RunOptions()}
+    graph = Definitions.merge(definitions_of(never_opened()), Definitions(resources=resources)).resolve_asset_graph()
+    specs = {
+        key.to_user_string(): {
+            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+            "group": graph.get(key).group_name,
+            "kinds": sorted(graph.get(key).kinds),
+            "materializable": graph.get(key).is_materializable,
+            "checks": sorted(check.name for check in graph.get(key).check_keys),
+        }
+        for key in sorted(graph.get_all_asset_keys())
+    }
+    assert specs == json.loads(SPECS.read_text())
 
 
 def test_no_connections_are_no_definitions() -> None:
