@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from sync_pipelines.store.conflicts import Conflict
 from sync_pipelines.store.database import connect_engine
 from sync_pipelines.store.embedded import EmbeddedServer
 from sync_pipelines_tests.databases import fresh_database
+from sync_pipelines_tests.pipelines.asset_graphs import reviewed_specs, specs_of
 from sync_pipelines_tests.pipelines.commerce.shop_runs import (
     NAME,
     ServedShop,
@@ -35,7 +35,6 @@ from sync_pipelines_tests.pipelines.commerce.shop_runs import (
     told,
 )
 
-SPECS = Path(__file__).parent / "asset_specs.json"
 MOST_EVENTS = 35
 """Of a run of one entity. Each further one adds its five assets."""
 
@@ -47,21 +46,7 @@ def idle(*connections: ShopConnection) -> Definitions:
 
 
 def test_the_graph_is_the_reviewed_one() -> None:
-    """The file shows in review what a change does to the graph; write it anew with the new graph when it is meant."""
-    graph = idle(connection_of("http://shop.test", "http://odoo.test")).resolve_asset_graph()
-    specs = {
-        key.to_user_string(): {
-            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-            "group": graph.get(key).group_name,
-            "kinds": sorted(graph.get(key).kinds),
-            "owners": list(graph.get(key).owners),
-            "materializable": graph.get(key).is_materializable,
-            "backfill": str(graph.get(key).backfill_policy),
-            "checks": sorted(check.name for check in graph.get(key).check_keys),
-        }
-        for key in sorted(graph.get_all_asset_keys())
-    }
-    assert specs == json.loads(SPECS.read_text(encoding="utf-8"))
+    assert specs_of(idle(connection_of("http://shop.test", "http://odoo.test"))) == reviewed_specs(Path(__file__))
 
 
 def test_several_shops_have_their_schedules_and_partitions_in_order_and_without_any_there_is_nothing_to_show() -> None:

@@ -16,11 +16,10 @@ from sync_pipelines.pipelines.deployments.connection import DeploymentsConnectio
 from sync_pipelines.pipelines.deployments.definitions import definitions_of
 from sync_pipelines.sandbox.bosh import DirectorStandIn
 from sync_pipelines.settings import Secret
+from sync_pipelines_tests.pipelines.asset_graphs import reviewed_specs, specs_of
 from sync_pipelines_tests.pipelines.deployments.demo_data import DATA
 from sync_pipelines_tests.pipelines.deployments.fleet import NAME_OF_ONE, Fleet, opened_fleet
 from sync_pipelines_tests.vaults import Mounted
-
-SPECS = Path(__file__).parent / "asset_specs.json"
 
 
 @pytest.fixture
@@ -74,19 +73,7 @@ def _run(fleet: Fleet, instance: DagsterInstance, options: Mapping[str, Any] | N
 
 
 def test_the_graph_is_the_reviewed_one() -> None:
-    """The file shows in review what a change does to the graph; write it anew with the new graph when it is meant."""
-    graph = _idle().resolve_asset_graph()
-    specs = {
-        key.to_user_string(): {
-            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-            "group": graph.get(key).group_name,
-            "kinds": sorted(graph.get(key).kinds),
-            "materializable": graph.get(key).is_materializable,
-            "checks": sorted(check.name for check in graph.get(key).check_keys),
-        }
-        for key in sorted(graph.get_all_asset_keys())
-    }
-    assert specs == json.loads(SPECS.read_text())
+    assert specs_of(_idle()) == reviewed_specs(Path(__file__))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sync_pipelines.store import audit
 from sync_pipelines.store.embedded import EmbeddedServer
 from sync_pipelines_tests.databases import fresh_engine
 from sync_pipelines_tests.ledgers import LEDGER_DATA, damaged_world, small_world
+from sync_pipelines_tests.pipelines.asset_graphs import reviewed_specs, specs_of
 from sync_pipelines_tests.pipelines.ledger.dagster_runs import (
     NAME,
     Replicated,
@@ -33,7 +34,6 @@ from sync_pipelines_tests.pipelines.ledger.dagster_runs import (
 )
 from sync_pipelines_tests.pipelines.ledger.stored import everything
 
-SPECS = Path(__file__).parent / "asset_specs.json"
 MOST_EVENTS = 40
 DAYS = ("2023-12-31", "2024-01-04")
 """Days of the small ledger."""
@@ -47,22 +47,7 @@ def small(engine: Engine) -> Iterator[Replicated]:
 
 
 def test_the_graph_is_the_reviewed_one() -> None:
-    """The file shows in review what a change does to the graph; write it anew with the new graph when it is meant."""
-    graph = idle(connection_of("http://replica.test")).resolve_asset_graph()
-    specs = {
-        key.to_user_string(): {
-            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-            "group": graph.get(key).group_name,
-            "kinds": sorted(graph.get(key).kinds),
-            "owners": list(graph.get(key).owners),
-            "materializable": graph.get(key).is_materializable,
-            "partitions": type(graph.get(key).partitions_def).__name__,
-            "backfill": str(graph.get(key).backfill_policy),
-            "checks": sorted(check.name for check in graph.get(key).check_keys),
-        }
-        for key in sorted(graph.get_all_asset_keys())
-    }
-    assert specs == json.loads(SPECS.read_text(encoding="utf-8"))
+    assert specs_of(idle(connection_of("http://replica.test"))) == reviewed_specs(Path(__file__))
 
 
 def test_several_canisters_live_side_by_side_and_without_any_there_is_nothing_to_show() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -23,29 +22,15 @@ from sqlalchemy import text
 from sync_pipelines.orchestration.spec import SCOPE_TAG
 from sync_pipelines.pipelines.offerings.definitions import definitions_of
 from sync_pipelines.store import audit, plans
+from sync_pipelines_tests.pipelines.asset_graphs import reviewed_specs, specs_of
 from sync_pipelines_tests.pipelines.offerings.dagster_runs import checks, defined, materialized, reason, requests, run
 from sync_pipelines_tests.pipelines.offerings.market import Market, price_list
 
-SPECS = Path(__file__).parent / "asset_specs.json"
 KEEP = {"guard": {"ignore_up_to": 0}}
 
 
 def test_the_graph_is_the_reviewed_one(market: Market) -> None:
-    """The file shows in review what a change does to the graph; write it anew with the new graph when it is meant."""
-    graph = defined(market).resolve_asset_graph()
-    specs = {
-        key.to_user_string(): {
-            "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
-            "group": graph.get(key).group_name,
-            "kinds": sorted(graph.get(key).kinds),
-            "owners": list(graph.get(key).owners),
-            "materializable": graph.get(key).is_materializable,
-            "partitions": type(graph.get(key).partitions_def).__name__,
-            "checks": sorted(check.name for check in graph.get(key).check_keys),
-        }
-        for key in sorted(graph.get_all_asset_keys())
-    }
-    assert specs == json.loads(SPECS.read_text(encoding="utf-8"))
+    assert specs_of(defined(market)) == reviewed_specs(Path(__file__))
 
 
 def test_given_a_first_run_then_the_numbers_and_the_checks_say_what_happened(
