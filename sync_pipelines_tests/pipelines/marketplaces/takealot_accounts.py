@@ -108,13 +108,18 @@ class Account:
                 leases.release(transaction, lease)
 
 
+def connected(url: str, name: str = "acme-takealot", **fields: Any) -> MarketplaceConnection:
+    """Return a connection to an account that may be asked as often as one likes."""
+    access = {"url": url, "api_key": Secret(DEMO_KEY), "limits": {"requests_per_second": 1000, "burst": 1000}}
+    row = {"name": name, "organization": "acme", "marketplace": "takealot", "account": name}
+    return MarketplaceConnection.model_validate({**row, "takealot": {**access, **fields}})
+
+
 @contextmanager
 def account(engine: Engine, standin: TakealotStandIn, **fields: Any) -> Iterator[Account]:
     """Serve a stand-in and connect it."""
     with standin.running() as url:
-        access = {"url": url, "api_key": Secret(DEMO_KEY), "limits": {"requests_per_second": 1000, "burst": 1000}}
-        row = {"name": "acme-takealot", "organization": "acme", "marketplace": "takealot"}
-        connection = MarketplaceConnection.model_validate({**row, "takealot": {**access, **fields}})
+        connection = connected(url, **fields)
         assert asyncio.run(run_cycle(engine, [connection], Request("register", streams=()), LOG)).success
         standin.world.requests.clear()
         yield Account(standin, connection, engine)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,38 +13,13 @@ from pydantic import ValidationError
 from sqlalchemy import Engine, text
 
 from sync_pipelines.core.marketplaces import Stream
-from sync_pipelines.pipelines.marketplaces.connection import MarketplaceConnection
-from sync_pipelines.sandbox.shopify import CLIENT_ID, CLIENT_SECRET, PERMANENT_TOKEN, ShopifyStandIn
+from sync_pipelines.sandbox.shopify import PERMANENT_TOKEN, ShopifyStandIn
 from sync_pipelines.sandbox.shopify.seeds import order
 from sync_pipelines.settings import Secret
-from sync_pipelines_tests.pipelines.marketplaces.shops import Pulled
+from sync_pipelines_tests.pipelines.marketplaces.shopify_shops import PulledShopify, connected, pulled
 
 EXPECTED = json.loads((Path(__file__).parent / "shopify_expected.json").read_text("utf-8"))
 Rows = list[dict[str, Any]]
-
-
-@dataclass
-class PulledShopify(Pulled):
-    standin: ShopifyStandIn
-
-    def orders(self) -> dict[str, str]:
-        """Order -> total of those that are not deleted."""
-        return dict(self.rows("SELECT order_key, total::text FROM sync.marketplace_order WHERE deleted_at IS NULL"))
-
-
-def connected(url: str, **access: Any) -> MarketplaceConnection:
-    way = access or {"client_id": CLIENT_ID, "client_secret": Secret(CLIENT_SECRET)}
-    row = {"name": "acme-shopify", "organization": "acme", "marketplace": "shopify", "shopify": {"url": url, **way}}
-    return MarketplaceConnection.model_validate(row)
-
-
-@contextmanager
-def pulled(engine: Engine, standin: ShopifyStandIn, **access: Any) -> Iterator[PulledShopify]:
-    # Plenty: how the budget is kept is the client's to show.
-    standin.world.bucket.size = standin.world.bucket.level = standin.world.bucket.restore_rate = 1e6
-    standin.world.bulk_polls = 0
-    with standin.running() as url:
-        yield PulledShopify(connected(url, **access), engine, standin)
 
 
 def stored_orders(shop: PulledShopify) -> Rows:
