@@ -20,7 +20,7 @@ from sync_pipelines_tests.conformance.registry import REGISTERED
 from sync_pipelines_tests.databases import fresh_database
 
 _TEMPLATE = "migrated"
-_TABLES = ("faults/test_faults.py", "simulation/test_random_worlds")
+_TABLES = ("faults/test_faults.py", "simulation/test_random_worlds", "marketplaces/test_read_faults.py")
 _EVERY = 6
 
 
