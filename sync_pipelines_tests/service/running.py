@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy import Engine, text
@@ -17,6 +18,7 @@ from sync_pipelines.store.marketplaces import connections
 from sync_pipelines.store.marketplaces.connections import Described
 from sync_pipelines_tests.service.google import ACCOUNT, AUDIENCE, Google, token
 
+T = TypeVar("T")
 SECRET = "a-secret-of-the-scheduler"
 ADMIN = {"Authorization": "Bearer an-admin-token-of-the-tests"}
 READER = {"Authorization": "Bearer a-reader-token-of-the-tests"}
@@ -107,3 +109,24 @@ def end_cycle(engine: Engine) -> None:
                 "WHERE status IN ('accepted', 'launched')"
             )
         )
+
+
+def asking(engine: Engine, work: Callable[[httpx.AsyncClient], Awaitable[T]], **variables: str) -> T:
+    """Do something with a service that wants the secret alone and starts no runs."""
+
+    async def run() -> T:
+        async with serving(only_secret(**variables), engine) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+def call(engine: Engine, google: Google, headers: dict[str, str], **variables: str) -> tuple[int, dict[str, Any]]:
+    """Call a new service once and return what it answers."""
+
+    async def ask() -> tuple[int, dict[str, Any]]:
+        async with serving(load_service_settings(environment(google, **variables)), engine) as client:
+            answer = await client.post(SCHEDULER, headers=headers, content=b"anything")
+            return answer.status_code, answer.json()
+
+    return asyncio.run(ask())

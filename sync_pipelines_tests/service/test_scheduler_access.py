@@ -7,7 +7,6 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jwt
 import pytest
@@ -21,7 +20,7 @@ from sync_pipelines.service.issuer_keys import IssuerKeys
 from sync_pipelines.service.scheduler_gate import NotTheScheduler, SchedulerGate
 from sync_pipelines.service.settings import load_service_settings
 from sync_pipelines_tests.service.google import ACCOUNT, AUDIENCE, Google, claims, private_key, token
-from sync_pipelines_tests.service.running import SCHEDULER, SECRET, called, environment, rows, serving
+from sync_pipelines_tests.service.running import SCHEDULER, SECRET, call, called, environment, rows, serving
 
 ADMIN_ROUTES = ("start", "stop", "interval", "trigger", "run-full")
 REFUSAL = {"success": False, "message": "Unauthorized scheduler request"}
@@ -219,14 +218,3 @@ def judged(google: Google, raw: list[tuple[bytes, bytes]], **variables: str) -> 
         return True
 
     return asyncio.run(judge())
-
-
-def call(engine: Engine, google: Google, headers: dict[str, str], **variables: str) -> tuple[int, dict[str, Any]]:
-    """Call a new service once and return what it answers."""
-
-    async def ask() -> tuple[int, dict[str, Any]]:
-        async with serving(load_service_settings(environment(google, **variables)), engine) as client:
-            answer = await client.post(SCHEDULER, headers=headers, content=b"anything")
-            return answer.status_code, answer.json()
-
-    return asyncio.run(ask())

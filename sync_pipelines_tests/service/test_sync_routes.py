@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from sync_pipelines_tests.service.running import (
     READER,
     SCHEDULER,
     SECRET,
+    asking,
     called,
     connect_known,
     end_cycle,
@@ -25,19 +25,8 @@ from sync_pipelines_tests.service.running import (
     serving,
 )
 
-T = TypeVar("T")
 NOON, LATER = "2026-04-13T12:00:00Z", "2026-04-13T12:15:00Z"
 STATUS = "/api/sync/status"
-
-
-def asking(engine: Engine, work: Callable[[httpx.AsyncClient], Awaitable[T]], **variables: str) -> T:
-    """Do something with a service that wants the secret alone and starts no runs."""
-
-    async def run() -> T:
-        async with serving(only_secret(**variables), engine) as client:
-            return await work(client)
-
-    return asyncio.run(run())
 
 
 def test_given_a_hundred_calls_with_one_time_at_once_then_there_is_one_cycle(engine: Engine) -> None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Engine
+
 from sync_pipelines.core.errors import PeerError
 from sync_pipelines.core.marketplace_port import Page, Watermark
-from sync_pipelines.core.marketplaces import Order, OrderItem, OrderStatus, Product, ProductStatus
+from sync_pipelines.core.marketplaces import Order, OrderItem, OrderStatus, Product, ProductStatus, Stream
+from sync_pipelines.pipelines.marketplaces.connection import NAME
+from sync_pipelines.pipelines.marketplaces.cycle import Request, run_cycle
+from sync_pipelines.pipelines.marketplaces.pulling import StreamOutcome, pull_stream
+from sync_pipelines.store import leases
+from sync_pipelines.store.fenced import FencedWriter
+from sync_pipelines.store.scopes import ensure_scope
+from sync_pipelines_tests.pipelines.marketplaces.shops import LOG, connected
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -95,3 +105,20 @@ class Account:
 
     async def check(self) -> list[str]:
         return []
+
+
+def pulled_from(engine: Engine, account: Account) -> StreamOutcome:
+    """Pull the orders of an account under the name ``scripted``."""
+    connection = connected("scripted", "http://127.0.0.1:9")
+    outcome = asyncio.run(run_cycle(engine, [connection], Request("register", streams=()), LOG))
+    assert outcome.success
+    with engine.begin() as transaction:
+        number = transaction.exec_driver_sql("SELECT id FROM sync.marketplace_connection").scalar_one()
+        lease = leases.take(transaction, ensure_scope(transaction, NAME, "scripted").lease, "test", 600)
+    writer = FencedWriter(engine, lease)
+    try:
+        return asyncio.run(pull_stream(writer, account, number, Stream.ORDERS, LOG))
+    finally:
+        writer.close()
+        with engine.begin() as transaction:
+            leases.release(transaction, lease)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from sync_pipelines_tests.pipelines.marketplaces.shops import Pulled
 
 PATIENCE = 60.0
 """Seconds that a page may take to be stored."""
+
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -104,8 +105,8 @@ def whole_rows(engine: Engine) -> Rows:
 
 
 @contextmanager
-def _takealot(engine: Engine) -> Iterator[Paged]:
-    standin = TakealotStandIn(bulk_world(orders=150, clock=Clock()))
+def _takealot(engine: Engine, orders: int = 150) -> Iterator[Paged]:
+    standin = TakealotStandIn(bulk_world(orders=orders, clock=Clock()))
     world = standin.world
     with standin.running() as url:
         yield Paged(
@@ -116,14 +117,14 @@ def _takealot(engine: Engine) -> Iterator[Paged]:
             "/sales$",
             lambda: world.replace_key("another-key-of-the-portal"),
             lambda: world.replace_key(DEMO_KEY),
-            {Stream.ORDERS: 150, Stream.PRODUCTS: 3},
+            {Stream.ORDERS: orders, Stream.PRODUCTS: 3},
             stores_pages=False,
         )
 
 
 @contextmanager
-def _shopify(engine: Engine) -> Iterator[Paged]:
-    standin = ShopifyStandIn.bulk(orders=25, products=3)
+def _shopify(engine: Engine, orders: int = 25) -> Iterator[Paged]:
+    standin = ShopifyStandIn.bulk(orders=orders, products=3)
     world = standin.world
     world.bulk_outcome = "BUSY"
     with pulled_shopify(engine, standin, access_token=Secret(PERMANENT_TOKEN)) as shop:
@@ -135,15 +136,16 @@ def _shopify(engine: Engine) -> Iterator[Paged]:
             "SyncOrders",
             lambda: world.tokens.pop(PERMANENT_TOKEN),
             lambda: world.tokens.update({PERMANENT_TOKEN: None}),
-            {Stream.ORDERS: 25, Stream.PRODUCTS: 3},
+            {Stream.ORDERS: orders, Stream.PRODUCTS: 3},
         )
 
 
 @contextmanager
-def _amazon(engine: Engine) -> Iterator[Paged]:
-    world = AmazonWorld(page=5)
+def _amazon(engine: Engine, orders: int = 12) -> Iterator[Paged]:
+    world = AmazonWorld(page=min(100, orders // 3 + 1))
+    for number in range(orders):
+        made_up_order(world, number, minutes_ago=10 + orders - number)
     for number in range(12):
-        made_up_order(world, number, minutes_ago=60 - number)
         made_up_listing(world, number, minutes_ago=600)
     standin = AmazonStandIn(world)
     consent = refresh_token("na")
@@ -164,13 +166,13 @@ def _amazon(engine: Engine) -> Iterator[Paged]:
             "/orders/2026-01-01/orders$",
             withdraw,
             lambda: world.consents.update({consent: "na"}),
-            {Stream.ORDERS: 12, Stream.PRODUCTS: 12},
+            {Stream.ORDERS: orders, Stream.PRODUCTS: 12},
         )
 
 
 @contextmanager
-def _woocommerce(engine: Engine) -> Iterator[Paged]:
-    standin = WooCommerceStandIn.bulk(products=3, customers=150, orders=150)
+def _woocommerce(engine: Engine, orders: int = 150) -> Iterator[Paged]:
+    standin = WooCommerceStandIn.bulk(products=3, customers=orders, orders=orders)
     access = standin.world.access
     with shops.pulled_shop(engine, standin) as shop:
         yield Paged(
@@ -181,9 +183,14 @@ def _woocommerce(engine: Engine) -> Iterator[Paged]:
             "/orders$",
             lambda: access.revoke(SHOP_KEY.consumer_key),
             lambda: access.add(SHOP_KEY),
-            {Stream.ORDERS: 150, Stream.PRODUCTS: 3},
+            {Stream.ORDERS: orders, Stream.PRODUCTS: 3},
         )
 
 
-PAGED = {"takealot": _takealot, "shopify": _shopify, "amazon": _amazon, "woocommerce": _woocommerce}
-"""By marketplace: what serves an account and connects it to a database."""
+PAGED: dict[str, Callable[..., AbstractContextManager[Paged]]] = {
+    "takealot": _takealot,
+    "shopify": _shopify,
+    "amazon": _amazon,
+    "woocommerce": _woocommerce,
+}
+"""By marketplace: what serves an account and connects it to a database. ``orders``: how many it has."""

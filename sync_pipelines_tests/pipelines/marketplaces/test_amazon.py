@@ -37,14 +37,6 @@ def refunded(seller: Seller, key: str = FIRST) -> Decimal:
     return amount
 
 
-def test_250_orders_arrive_although_a_page_holds_100(engine: Engine) -> None:
-    with amazon_seller(engine, with_orders(250)) as seller:
-        outcome = seller.pull()
-        assert len(seller.statuses()) == 250
-        assert (outcome.pages, outcome.waits, outcome.error) == (3, None, None)
-        assert seller.pull().stored.changed == 0
-
-
 def test_a_backlog_of_1200_orders_arrives_over_several_runs_of_five_pages_in_the_same_window(engine: Engine) -> None:
     with amazon_seller(engine, with_orders(1200)) as seller:
         arrived = []

@@ -13,16 +13,15 @@ from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable, 
 from sync_pipelines.core.marketplaces import Stream
 from sync_pipelines.engine.stopping import Stop
 from sync_pipelines.pipelines.marketplaces.connection import NAME
-from sync_pipelines.pipelines.marketplaces.cycle import Days, Request, register, run_cycle
-from sync_pipelines.pipelines.marketplaces.pulling import MANY, StreamOutcome, pull_stream
+from sync_pipelines.pipelines.marketplaces.cycle import Days, Request, run_cycle
+from sync_pipelines.pipelines.marketplaces.pulling import MANY
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
 from sync_pipelines.store import leases
 from sync_pipelines.store.database import connect_engine
-from sync_pipelines.store.fenced import FencedWriter
 from sync_pipelines.store.marketplaces import item_errors
 from sync_pipelines.store.marketplaces.connections import last_cycle
 from sync_pipelines.store.scopes import ensure_scope
-from sync_pipelines_tests.pipelines.marketplaces.orders import Account, order, page
+from sync_pipelines_tests.pipelines.marketplaces.orders import Account, order, page, pulled_from
 from sync_pipelines_tests.pipelines.marketplaces.shops import LOG, PulledShop, connected, pulled_shop
 
 ORDERS = r"/orders$"
@@ -37,31 +36,6 @@ def bulk(orders: int = 3, products: int = 3) -> WooCommerceStandIn:
 def some_order(shop: PulledShop) -> int:
     """The order that is listed first."""
     return min(shop.standin.world.orders)
-
-
-def test_250_orders_arrive_although_a_page_holds_100(engine: Engine) -> None:
-    with pulled_shop(engine, bulk(orders=250)) as shop:
-        outcome = shop.cycle()
-    assert len(shop.statuses()) == 250
-    assert outcome.result == {
-        "success": True,
-        "totalConnections": 1,
-        "successfulConnections": 1,
-        "failedConnections": 0,
-        "skippedConnections": 0,
-        "errors": [],
-    }
-    assert shop.rows("SELECT count(*) FROM sync.marketplace_order_item") == [(250,)]
-
-
-def test_an_order_that_is_edited_during_the_run_arrives_with_the_next(engine: Engine) -> None:
-    with pulled_shop(engine, bulk(orders=150)) as shop:
-        number = some_order(shop)
-        shop.standin.world.after(ORDERS, lambda: shop.standin.world.edit_order(number, status="completed"))
-        shop.cycle()
-        before = shop.statuses()[str(number)]
-        shop.cycle()
-    assert (before, shop.statuses()[str(number)]) == ("new", "completed")
 
 
 def test_what_is_placed_changed_and_deleted_between_two_runs_arrives(engine: Engine) -> None:
@@ -82,28 +56,6 @@ def test_what_is_placed_changed_and_deleted_between_two_runs_arrives(engine: Eng
         # Deletions show in the list of all ids, which is read once a day.
         shop.cycle(anew=True)
         assert str(second) not in shop.statuses()
-
-
-def test_a_stream_that_fails_is_partial_and_leaves_the_other_one_moving(engine: Engine) -> None:
-    with pulled_shop(engine, bulk()) as shop:
-        shop.cycle()
-        orders, products = shop.watermark(Stream.ORDERS), shop.watermark(Stream.PRODUCTS)
-        # A watermark is of whole seconds, as the shop's times are.
-        shop.standin.world.clock.advance(5)
-        shop.standin.world.edit_order(some_order(shop), status="completed")
-        fault = shop.standin.faults.add("status", path=PRODUCTS, status=500, body="{}", content_type=JSON)
-        outcome = shop.cycle()
-        failed = shop.state
-        assert (failed.sync_status, failed.status) == ("partial", "connected")
-        assert str(failed.last_error).startswith("Failed to fetch products from WooCommerce: ")
-        assert outcome.result["errors"][0]["connectionId"] == "acme-shop"
-        assert shop.watermark(Stream.ORDERS) != orders
-        assert shop.watermark(Stream.PRODUCTS) == products
-        shop.standin.faults.remove(fault)
-        shop.cycle()
-    assert (shop.state.sync_status, shop.state.last_error) == ("success", None)
-    assert shop.state.last_synced_at is not None
-    assert shop.state.last_synced_at > (failed.last_synced_at or datetime.min.replace(tzinfo=UTC))
 
 
 def test_refused_credentials_are_an_expired_connection_until_they_work(engine: Engine) -> None:
@@ -130,16 +82,6 @@ def test_a_connection_that_fails_does_not_keep_others_from_being_pulled(engine: 
     assert kept.result == result
 
 
-def test_inactive_connections_are_skipped_and_none_at_all_is_a_success(engine: Engine) -> None:
-    with pulled_shop(engine, bulk()) as shop:
-        shop.connection = shop.connection.model_copy(update={"active": False})
-        outcome = shop.cycle()
-        assert shop.standin.world.requests == []
-    assert outcome.result["success"]
-    assert outcome.result["totalConnections"] == 0
-    assert (shop.state.active, shop.state.sync_status) == (False, None)
-
-
 def test_a_connection_that_another_run_works_on_is_left_alone(engine: Engine) -> None:
     with pulled_shop(engine, bulk()) as shop:
         with engine.begin() as connection:
@@ -151,19 +93,6 @@ def test_a_connection_that_another_run_works_on_is_left_alone(engine: Engine) ->
         with engine.begin() as connection:
             leases.release(connection, lease)
         assert shop.cycle().result["successfulConnections"] == 1
-
-
-def test_two_cycles_at_once_pull_a_connection_once(engine: Engine) -> None:
-    with pulled_shop(engine, bulk()) as shop:
-
-        async def twice() -> list[int]:
-            cycles = [run_cycle(engine, [shop.connection], Request(run), LOG) for run in ("first", "second")]
-            return [outcome.result["skippedConnections"] for outcome in await asyncio.gather(*cycles)]
-
-        shop.cycle(streams=())
-        skipped = asyncio.run(twice())
-    assert sorted(skipped) == [0, 1]
-    assert len(shop.statuses()) == 3
 
 
 def test_a_run_that_is_asked_to_stop_stores_the_pages_it_has_and_the_next_one_goes_on(engine: Engine) -> None:
@@ -231,19 +160,6 @@ def test_a_product_without_sku_and_a_line_without_product_are_kept_and_listed(en
     assert shop.rows("SELECT count(*) FROM sync.marketplace_order_item") == [(1,)]
 
 
-def test_a_record_that_cannot_be_read_surfaces_in_the_result_and_does_not_stop_the_others(engine: Engine) -> None:
-    with pulled_shop(engine, bulk(orders=2)) as shop:
-        first = some_order(shop)
-        rows = f'[{{"id": {first}, "total": "a lot"}}]'
-        headers = {"X-WP-Total": "1", "X-WP-TotalPages": "1"}
-        shop.standin.faults.add(
-            "status", path=ORDERS, times=1, status=200, body=rows, content_type=JSON, headers=headers
-        )
-        outcome = shop.cycle(streams=(Stream.ORDERS,))
-    assert outcome.result["success"]
-    assert [error["error"].split(":")[0] for error in outcome.result["errors"]] == [f"orders {first}"]
-
-
 def test_days_are_read_again_without_touching_the_watermark(engine: Engine) -> None:
     with pulled_shop(engine, bulk(orders=3)) as shop:
         shop.cycle()
@@ -267,23 +183,6 @@ def test_nothing_of_a_customer_reaches_the_database(engine: Engine) -> None:
     assert shop.rows("SELECT 1 FROM sync.marketplace_order o WHERE o::text ~* 'hemmelig|vilhelmine'") == []
 
 
-def pulled(engine: Engine, account: Account) -> StreamOutcome:
-    """Pull the orders of an account."""
-    connection = connected("scripted", "http://127.0.0.1:9")
-    outcome = asyncio.run(run_cycle(engine, [connection], Request("register", streams=()), LOG))
-    assert outcome.success
-    with engine.begin() as transaction:
-        number = transaction.exec_driver_sql("SELECT id FROM sync.marketplace_connection").scalar_one()
-        lease = leases.take(transaction, ensure_scope(transaction, NAME, "scripted").lease, "test", 60)
-    writer = FencedWriter(engine, lease)
-    try:
-        return asyncio.run(pull_stream(writer, account, number, Stream.ORDERS, LOG))
-    finally:
-        writer.close()
-        with engine.begin() as transaction:
-            leases.release(transaction, lease)
-
-
 @pytest.mark.parametrize(
     ("failure", "waits", "failed"),
     [
@@ -296,25 +195,18 @@ def test_pages_before_the_end_of_a_budget_or_a_failure_are_kept_and_the_next_run
     engine: Engine, failure: PeerError, waits: bool, failed: bool
 ) -> None:
     pages = [page(order("1"), at=1), page(order("2"), at=2)]
-    outcome = pulled(engine, Account(pages, failure))
+    outcome = pulled_from(engine, Account(pages, failure))
     assert (outcome.waits is not None, outcome.error is not None) == (waits, failed)
     assert outcome.pages == 2
     going_on = Account([page(order("3"), at=3)])
-    pulled(engine, going_on)
+    pulled_from(engine, going_on)
     assert going_on.asked == [pages[-1].watermark]
 
 
 def test_given_many_new_records_then_the_planner_is_told_while_they_come(engine: Engine) -> None:
     """It expects a few of a connection that it does not know, and reads all of them for each."""
     pages = [page(*(order(f"{number}-{at}") for at in range(100))) for number in range(MANY // 100 + 1)]
-    with engine.begin() as connection:
-        lease = leases.take(connection, ensure_scope(connection, NAME, "one").lease, "test", 600)
-    [connection_id] = register(engine, [connected("one", "http://127.0.0.1:9")]).values()
-    writer = FencedWriter(engine, lease)
-    try:
-        asyncio.run(pull_stream(writer, Account(pages), connection_id, Stream.ORDERS, LOG))
-    finally:
-        writer.close()
+    pulled_from(engine, Account(pages))
 
     with engine.connect() as connection:
         query = "SELECT reltuples FROM pg_class WHERE oid = 'sync.marketplace_order'::regclass"

@@ -115,20 +115,6 @@ def test_250_orders_arrive_however_a_bulk_operation_ends(engine: Engine, outcome
         assert ("SyncOrders" in standin.world.operations) == (outcome != "COMPLETED")
 
 
-def test_an_order_that_is_edited_during_the_run_is_not_lost(engine: Engine) -> None:
-    standin = ShopifyStandIn.bulk(orders=30)
-    world = standin.world
-    world.bulk_outcome = "BUSY"
-    with pulled(engine, standin) as shop:
-        # Order 1 stood on the page that was just answered; the index knows of it when the reading is over.
-        world.after("SyncOrders", lambda: world.edit("orders", 1, cancelledAt=world.now_text()))
-        shop.cycle()
-        before = shop.statuses()["1"]
-        world.clock.advance(world.index_lag)
-        shop.cycle()
-        assert (before, shop.statuses()["1"]) == ("processing", "canceled")
-
-
 def test_what_the_index_learns_late_arrives_with_the_next_run(engine: Engine) -> None:
     standin = ShopifyStandIn.bulk(orders=3)
     world = standin.world
