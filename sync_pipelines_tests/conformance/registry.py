@@ -1,4 +1,7 @@
-"""The pipelines that the kit is run for. A new one takes two lines: its import, and its place in the list."""
+"""The pipelines that the kit is run for. A new one takes two lines: its import, and its place in the list.
+
+Ledger and marketplaces only read; ``docs/conformance.md`` tells where the same promises are shown for them.
+"""
 
 from sync_pipelines_tests.conformance.memory import MEMORY
 from sync_pipelines_tests.pipelines.commerce.subject import INTO_ODOO, INTO_SHOP
