@@ -7,6 +7,7 @@ from importlib import import_module
 
 from dagster import Definitions, in_process_executor
 
+from sync_pipelines.orchestration.maintenance import maintenance_job, maintenance_schedule
 from sync_pipelines.orchestration.resources import RunOptions, SyncStore
 from sync_pipelines.pipelines.registry import SECTIONS, enabled_connections
 
@@ -25,5 +26,10 @@ def _of_pipeline(section: str) -> Definitions:
 defs = Definitions.merge(
     *(_of_pipeline(section) for section in SECTIONS),
     # A process a step would cost ten times the work itself on a small machine.
-    Definitions(resources={"store": SyncStore(), "options": RunOptions()}, executor=in_process_executor),
+    Definitions(
+        jobs=[maintenance_job],
+        schedules=[maintenance_schedule],
+        resources={"store": SyncStore(), "options": RunOptions()},
+        executor=in_process_executor,
+    ),
 )

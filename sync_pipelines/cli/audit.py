@@ -17,9 +17,11 @@ from sync_pipelines.cli import output
 from sync_pipelines.cli.options import pair_option, scopes_of
 from sync_pipelines.cli.session import open_store
 from sync_pipelines.cli.shops import SHOP_PAIRS, shop_scopes, shops
-from sync_pipelines.core.audit import ChainedEntry
+from sync_pipelines.core.audit import ChainedEntry, ChainReport
 from sync_pipelines.core.errors import SyncError
 from sync_pipelines.store import audit as audit_log
+from sync_pipelines.store.audit import Archive
+from sync_pipelines.store.audit_archive import exported_line, verify_archives
 from sync_pipelines.store.lookup import records_called
 from sync_pipelines.store.scopes import find_scope
 
@@ -49,8 +51,7 @@ def export(pipeline: str | None, since: datetime | None, key: str | None, path: 
     with open_store() as engine, engine.connect() as connection, _target(path) as target:
         for chain in [one.pair for one in scopes_of(pipeline, None)] if pipeline else audit_log.chains(connection):
             for item in _entries(connection, chain, key, since):
-                chained = {"pipeline": chain, "number": item.number, "previous_hash": item.previous, "hash": item.hash}
-                target.write(output.json_line({**item.entry, **chained}) + "\n")
+                target.write(exported_line(chain, item))
                 number += 1
     output.note(f"{number} entries{f' of {pipeline}' if pipeline else ''} exported" + (f" to {path}" if path else ""))
 
@@ -68,27 +69,41 @@ def _entries(connection: Connection, chain: str, key: str | None, since: datetim
 
 
 @audit.command()
+@click.option("--archives", "with_archives", is_flag=True, help="Read the exported files as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(as_json: bool) -> None:
+def verify(with_archives: bool, as_json: bool) -> None:
     """Recompute every hash of every log.
 
-    Ends with 1 when an entry was altered, removed or cut off, and names the first one.
+    Ends with 1 when an entry was altered, removed or cut off, and names the first one. Of a log whose older entries
+    were exported and pruned, what is kept is verified from there on; the files are read with --archives.
     """
     with open_store() as engine, engine.connect() as connection:
-        reports = {chain: audit_log.verify(connection, chain) for chain in audit_log.chains(connection)}
+        chains = audit_log.chains(connection)
+        reports = {chain: audit_log.verify(connection, chain) for chain in chains}
+        archives = {chain: audit_log.newest_archive(connection, chain) for chain in chains}
+        faults = [f"{c}: {fault}" for c in chains if with_archives for fault in verify_archives(connection, c)]
     if as_json:
-        output.print_json({chain: asdict(report) | {"intact": report.intact} for chain, report in reports.items()})
+        output.print_json(
+            {
+                chain: asdict(report) | {"intact": report.intact, "archive": asdict(found) if found else None}
+                for chain, report in reports.items()
+                for found in [archives[chain]]
+            }
+        )
     elif not reports:
         output.note("The audit log is empty.")
     else:
-        rows = [
-            (chain, report.entries, "intact" if report.intact else f"broken: {report.reason}")
-            for chain, report in reports.items()
-        ]
+        rows = [(chain, report.entries, _finding(report, archives[chain])) for chain, report in reports.items()]
         output.show(output.table("Audit logs", ["pipeline", "good entries", "finding"], rows, numbers=["good entries"]))
-    broken = [f"{chain}: {report.reason}" for chain, report in reports.items() if not report.intact]
+    broken = [f"{chain}: {report.reason}" for chain, report in reports.items() if not report.intact] + faults
     if broken:
         raise SyncError(f"the audit log is broken: {'; '.join(broken)}")
+
+
+def _finding(report: ChainReport, archive: Archive | None) -> str:
+    if not report.intact:
+        return f"broken: {report.reason}"
+    return f"verified from entry {archive.last + 1}, earlier ones exported to {archive.file}" if archive else "intact"
 
 
 @contextmanager

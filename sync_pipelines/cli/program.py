@@ -37,6 +37,7 @@ _COMMANDS = {
     "tokens": "tokens",
     "migrate": "database",
     "database": "database",
+    "prune": "prune",
     "demo": "demo",
 }
 

@@ -42,7 +42,9 @@ class ChainReport:
         return self.broken_at is None
 
 
-def verify_chain(entries: Iterable[ChainedEntry], *, length: int, head: str, first: int = 1) -> ChainReport:
+def verify_chain(
+    entries: Iterable[ChainedEntry], *, length: int, head: str, first: int = 1, anchor: str | None = None
+) -> ChainReport:
     """Walk a chain and recompute every hash.
 
     Arguments:
@@ -50,8 +52,9 @@ def verify_chain(entries: Iterable[ChainedEntry], *, length: int, head: str, fir
         length: number of the last entry, as kept apart from the entries; a shorter walk means a cut tail.
         head: hash of the last entry, as kept apart.
         first: number of the first stored entry (more than 1 after older ones were archived).
+        anchor: hash of the last archived entry, as kept apart; ``None`` when it is not known.
     """
-    previous: str | None = GENESIS if first == 1 else None
+    previous: str | None = GENESIS if first == 1 else anchor
     expected = first
     for item in entries:
         if item.number != expected:

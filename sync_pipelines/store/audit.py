@@ -23,6 +23,24 @@ class NewEntry:
     key: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Entries that were handed out to a file and are not in the database any more.
+
+    Attributes:
+        first, last: their numbers.
+        hash: of the last of them, which the first kept entry follows.
+        digest: SHA-256 of the file, in hex.
+    """
+
+    chain: str
+    first: int
+    last: int
+    hash: str
+    file: str
+    digest: str
+
+
 def append(
     connection: Connection, chain: str, entry: Mapping[str, Any], *, scope: str | None = None, key: str | None = None
 ) -> None:
@@ -88,16 +106,21 @@ def _lock_head(connection: Connection, chain: str) -> tuple[int, str]:
 
 
 def entries(
-    connection: Connection, chain: str, *, key: str | None = None, since: datetime | None = None
+    connection: Connection,
+    chain: str,
+    *,
+    key: str | None = None,
+    since: datetime | None = None,
+    until: int | None = None,
 ) -> Iterator[ChainedEntry]:
-    """Yield a chain's entries in order, optionally only those of one record or from a time on."""
+    """Yield a chain's entries in order, optionally only those of one record, from a time on, or up to a number."""
     rows = connection.execute(
         text(
             "SELECT number, previous, hash, entry FROM sync.audit WHERE chain = :chain "
             "AND (CAST(:key AS text) IS NULL OR key = :key) AND (CAST(:since AS timestamptz) IS NULL OR at >= :since) "
-            "ORDER BY number"
+            "AND (CAST(:until AS bigint) IS NULL OR number <= :until) ORDER BY number"
         ),
-        {"chain": chain, "key": key, "since": since},
+        {"chain": chain, "key": key, "since": since, "until": until},
         execution_options={"yield_per": 1000},
     )
     with rows:
@@ -122,11 +145,28 @@ def chains(connection: Connection) -> list[str]:
     return list(connection.execute(text("SELECT chain FROM sync.audit_head ORDER BY chain")).scalars())
 
 
+def newest_archive(connection: Connection, chain: str) -> Archive | None:
+    """Return the newest file that entries of a chain were handed out to, ``None`` when the chain is whole here."""
+    row = connection.execute(
+        text(
+            "SELECT chain, first, last, hash, file, digest FROM sync.audit_archive WHERE chain = :chain "
+            "ORDER BY last DESC LIMIT 1"
+        ),
+        {"chain": chain},
+    ).one_or_none()
+    return None if row is None else Archive(*row)
+
+
 def verify(connection: Connection, chain: str) -> ChainReport:
-    """Recompute every hash of a chain and compare its end with the head kept apart."""
+    """Recompute every hash of a chain and compare its end with the head kept apart.
+
+    Where older entries were handed out to a file, the first one here must follow the last one there.
+    """
     head = connection.execute(
         text("SELECT number, hash FROM sync.audit_head WHERE chain = :chain"), {"chain": chain}
     ).one_or_none()
     if head is None:
         return ChainReport(0)
-    return verify_chain(entries(connection, chain), length=head.number, head=head.hash)
+    before = newest_archive(connection, chain)
+    first, anchor = (before.last + 1, before.hash) if before else (1, None)
+    return verify_chain(entries(connection, chain), length=head.number, head=head.hash, first=first, anchor=anchor)

@@ -228,3 +228,19 @@ def test_all_thirteen_metrics_can_be_read_with_sql(installation: Installation) -
 
 def test_metrics_of_an_unknown_pipeline_are_wrong_usage(installation: Installation) -> None:
     assert installation.invoke("metrics", "--pipeline", "nonesuch").exit_code == 2
+
+
+def test_history_is_pruned_and_the_audit_log_still_verified(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    installation.agree()
+    monkeypatch.setenv("SYNC_AUDIT_ARCHIVE", str(tmp_path / "archive"))
+    with installation.engine.begin() as connection:
+        connection.execute(text("UPDATE sync.audit SET at = now() - interval '2 years' WHERE number <= 2"))
+    assert installation.answer("prune", "--dry-run")["audit"] == 2
+    assert installation.answer("prune")["audit"] == 2
+
+    verified = installation.invoke("audit", "verify", "--archives")
+    assert verified.exit_code == 0, verified.stderr
+    assert "verified from entry 3" in " ".join(verified.stdout.split())
+    assert installation.answer("audit", "verify")["offerings"]["archive"]["last"] == 2

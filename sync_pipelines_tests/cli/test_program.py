@@ -74,6 +74,7 @@ def test_the_commands_are_these() -> None:
         "database start",
         "database stop",
         "database status",
+        "prune",
         "demo",
     }
 

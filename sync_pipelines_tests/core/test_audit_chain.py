@@ -119,3 +119,11 @@ def test_an_entry_that_follows_another_one_is_named() -> None:
     report = verify_chain([CHAIN[0], replace(CHAIN[1], previous="f" * 64)], length=2, head=CHAIN[1].hash)
     assert report.reason == "entry 2 does not follow the entry before it"
     assert (report.entries, report.broken_at) == (1, 2)
+
+
+def test_given_where_the_archived_entries_end_then_what_is_kept_must_follow() -> None:
+    anchored = verify_chain(CHAIN[2:], length=5, head=HEAD, first=3, anchor=CHAIN[1].hash)
+    assert (anchored.intact, anchored.entries) == (True, 3)
+    other = verify_chain(CHAIN[2:], length=5, head=HEAD, first=3, anchor=CHAIN[0].hash)
+    assert other.reason == "entry 3 does not follow the entry before it"
+    assert not verify_chain([], length=2, head=HEAD, first=3, anchor=CHAIN[1].hash).intact
