@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types format docs pictures bench worlds simulate mutants clean clean-data
+.PHONY: help install demo test test-all lint types format docs pictures bench worlds simulate mutants secrets audit clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,16 @@ lint: install ## check style and format
 
 types: install ## check types
 	@$(BIN)/mypy
+
+secrets: install ## look for keys and tokens in the repository that are not there on purpose (some minutes)
+	@git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --no-verify --baseline .secrets.baseline
+
+audit: install ## ask a database of known holes about every pinned version (needs the network; no part of the tests)
+	@test -x $(BIN)/pip-audit || { \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then pip="$(BIN)/python -m pip"; \
+	else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+	$$pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'; }
+	@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 format: install ## format and mend style
 	@$(BIN)/ruff format .
