@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 from sync_pipelines.cli import output
 from sync_pipelines.cli.options import pair_option, scopes_of
 from sync_pipelines.cli.session import open_store
-from sync_pipelines.cli.shops import SHOP_PAIRS, shop_scopes, shops
+from sync_pipelines.cli.shops import shop_scopes, shops
 from sync_pipelines.core.audit import ChainedEntry, ChainReport
 from sync_pipelines.core.errors import SyncError
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.store import audit as audit_log
 from sync_pipelines.store.audit import Archive
 from sync_pipelines.store.audit_archive import exported_line, verify_archives
@@ -58,7 +59,7 @@ def export(pipeline: str | None, since: datetime | None, key: str | None, path: 
 
 def _entries(connection: Connection, chain: str, key: str | None, since: datetime | None) -> Iterator[ChainedEntry]:
     """Yield entries of a chain. Records of a shop may be asked for by what people call them."""
-    if key is None or chain not in SHOP_PAIRS:
+    if key is None or chain not in PAIRS:
         yield from audit_log.entries(connection, chain, key=key, since=since)
         return
     names = [scope for shop in shops() for pair, scope in shop_scopes(shop.name) if pair == chain]

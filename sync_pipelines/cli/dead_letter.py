@@ -15,9 +15,10 @@ from sync_pipelines.cli.pipelines import PIPELINES
 from sync_pipelines.cli.reconcile import reconcile_now, tell
 from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import connections, open_store, operator
-from sync_pipelines.cli.shops import SHOP_PAIRS, chosen_entities, entity_of
+from sync_pipelines.cli.shops import chosen_entities, entity_of
 from sync_pipelines.cli.summary import Summary
 from sync_pipelines.core.errors import SyncError
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.store import audit, states
 from sync_pipelines.store.lookup import natural_keys
 from sync_pipelines.store.scopes import ensure_scope, find_scope
@@ -86,7 +87,7 @@ def reprocess(id_: str | None, pipeline: str | None, every: bool, no_run: bool, 
             for name, letter in chosen:
                 output.note(f"{letter.key}: reset; the next reconcile of {name}/{letter.scope} takes it up")
             return
-        of_shops = [one for one in chosen if one[0] in SHOP_PAIRS]
+        of_shops = [one for one in chosen if one[0] in PAIRS]
         others = [one for one in chosen if one not in of_shops]
         rows = _reconcile(engine, others)
         runs = _synchronize(of_shops)
@@ -116,7 +117,7 @@ def _called(connection: Connection, found: Sequence[Letter]) -> dict[int, str]:
     """Return what people call the records of shops, by dead letter: the keys of merged ones mean nothing to them."""
     called = {}
     for pair, letter in found:
-        if pair in SHOP_PAIRS and (scope := find_scope(connection, pair, letter.scope)):
+        if pair in PAIRS and (scope := find_scope(connection, pair, letter.scope)):
             called[letter.id] = natural_keys(connection, scope, [letter.key])[letter.key]
     return called
 

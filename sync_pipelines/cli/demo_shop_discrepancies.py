@@ -155,12 +155,12 @@ def _found_as(what: _Code, key: str, known: _Known) -> tuple[str, str]:
 def _known(store: Connection, shop: ShopConnection, entity: str, keys: Iterable[str]) -> _Known:
     from sync_pipelines.pipelines.commerce.conflict_rows import open_conflicts
     from sync_pipelines.pipelines.commerce.connection import EntityType
-    from sync_pipelines.pipelines.commerce.status import pair_names
+    from sync_pipelines.pipelines.commerce.one_way import PAIRS
 
     known, name = _Known(), shop.scope(EntityType(entity))
     for conflict in open_conflicts(store, shop, [EntityType(entity)]):
         known.conflicts[conflict.item].append(conflict)
-    scopes = [scope for pair in pair_names() if (scope := find_scope(store, pair, name))]
+    scopes = [scope for pair in PAIRS if (scope := find_scope(store, pair, name))]
     # What a system says of a record tells more than that the other one lacks it.
     told = sorted((one for scope in scopes for one in remarks(store, scope)), key=lambda one: one.side != "right")
     known.reasons.update({one.natural_key or one.key: one.reason for one in reversed(told)})

@@ -111,12 +111,12 @@ def _entities(engine: Engine, shop: ShopConnection, since: datetime) -> list[Ent
 
 
 def _repaired(engine: Engine, shop: ShopConnection, since: datetime) -> Counter[str]:
-    from sync_pipelines.pipelines.commerce.status import pair_names
+    from sync_pipelines.pipelines.commerce.one_way import PAIRS
 
     repaired = Counter[str]()
     with engine.connect() as store:
         for entity in shop.entities:
-            for pair in pair_names():
+            for pair in PAIRS:
                 for plan in plans.list_plans(store, pair=pair, scope=shop.scope(entity)):
                     done = (plan.outcome or {}).get("actions", {}) if plan.created_at >= since else {}
                     repaired[entity.value] += sum(int(done.get(action, 0)) for action in _CHANGES)

@@ -8,8 +8,9 @@ import click
 
 from sync_pipelines.cli.pipelines import PIPELINES
 from sync_pipelines.cli.session import choose_one, connections, pairs
-from sync_pipelines.cli.shops import COMMERCE, SHOP_PAIRS, shop_scopes
+from sync_pipelines.cli.shops import COMMERCE, shop_scopes
 from sync_pipelines.core.errors import ConfigurationError
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 
 connection_option = click.option(
     "--connection",
@@ -26,7 +27,7 @@ pipeline_option = click.option(
 
 pair_option = click.option(
     "--pipeline",
-    type=click.Choice([*PIPELINES, COMMERCE, *SHOP_PAIRS]),
+    type=click.Choice([*PIPELINES, COMMERCE, *PAIRS]),
     help="Only this pipeline; all of them by default. What is written to either system of a shop has its own.",
 )
 
@@ -49,11 +50,11 @@ def scopes_of(pipeline: str | None, wanted: str | None) -> list[Chosen]:
     Raises:
         ConfigurationError: there is no such connection, or more than one; or they are of different pipelines.
     """
-    if wanted in (*PIPELINES, COMMERCE, *SHOP_PAIRS):
+    if wanted in (*PIPELINES, COMMERCE, *PAIRS):
         if pipeline not in (None, wanted):
             raise ConfigurationError(f"--pipeline {pipeline} and --connection {wanted} are two pipelines; give one")
         pipeline, wanted = wanted, None
-    among = list(SHOP_PAIRS) if pipeline == COMMERCE else [pipeline] if pipeline else [*PIPELINES, *SHOP_PAIRS]
+    among = list(PAIRS) if pipeline == COMMERCE else [pipeline] if pipeline else [*PIPELINES, *PAIRS]
     if wanted is None:
         return [Chosen(name) for name in among]
     of_shops = [Chosen(pair, scope) for pair, scope in shop_scopes(wanted) if pair in among]

@@ -19,9 +19,10 @@ from sync_pipelines.cli.pipelines import Configured
 from sync_pipelines.cli.reconcile import reconcile_now, tell
 from sync_pipelines.cli.runs import Options
 from sync_pipelines.cli.session import choose_one, connections, open_store, operator
-from sync_pipelines.cli.shops import SHOP_PAIRS, entity_of
+from sync_pipelines.cli.shops import entity_of
 from sync_pipelines.core.errors import ConfigurationError, PlanRefused
 from sync_pipelines.core.plan import Change
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.store import plan_states, plans
 from sync_pipelines.store.plans import StoredPlan
 
@@ -93,7 +94,7 @@ def approve(hash_: str, yes: bool, no_apply: bool, as_json: bool) -> None:
                 plan_states.approve(connection, found, operator())
             if not as_json:
                 _show(connection, found, limit=50)
-        if found.pair in SHOP_PAIRS:
+        if found.pair in PAIRS:
             _approve_of_shop(found, yes=yes, no_apply=no_apply, as_json=as_json)
             return
         configured = choose_one(connections(), f"{found.pair}/{found.scope}")
@@ -169,8 +170,7 @@ def _show(connection: Connection, found: StoredPlan, limit: int) -> None:
     changes = plans.changes(connection, found.id, limit=limit)
     # The merged records of a shop have keys that mean nothing to people.
     rows = [
-        (one.action, one.natural_key if found.pair in SHOP_PAIRS else one.key, difference(one), _why(one))
-        for one in changes
+        (one.action, one.natural_key if found.pair in PAIRS else one.key, difference(one), _why(one)) for one in changes
     ]
     output.show(output.table("Changes", ["action", "record", "before → after", "why"], rows))
     if found.changes > limit:

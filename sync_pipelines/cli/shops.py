@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sync_pipelines.cli.wording import none_enabled
 from sync_pipelines.core.errors import ConfigurationError
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.pipelines.registry import enabled_connections
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ BOTH_WAYS = (
     "a shop is synchronized both ways: 'sync-pipelines commerce sync' does it, 'sync-pipelines commerce status' tells "
     "where it stands"
 )
-SHOP_PAIRS = {"commerce_woocommerce": "WooCommerce", "commerce_odoo": "Odoo"}
-"""Pairs under which the store keeps what is written to either system (plans, dead letters, the audit log), and that
-system."""
 ENTITIES = ("customers", "products", "inventory", "orders", "payments")
 """Names for the options, so that help does not load the pipeline."""
 
@@ -65,7 +63,7 @@ def shop_scopes(wanted: str | None) -> list[tuple[str, str]]:
         wanted: may have the pipeline before it (``commerce/nordwind``), or one of the pairs (``commerce_odoo/...``).
     """
     before, _, name = (wanted or "").rpartition("/")
-    chosen = [*SHOP_PAIRS] if before in ("", COMMERCE) else [before] if before in SHOP_PAIRS else []
+    chosen = [*PAIRS] if before in ("", COMMERCE) else [before] if before in PAIRS else []
     return [
         (pair, scope)
         for shop in shops()

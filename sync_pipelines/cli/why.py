@@ -14,8 +14,9 @@ from sync_pipelines.cli import output
 from sync_pipelines.cli.options import connection_option
 from sync_pipelines.cli.pipelines import PIPELINES, Configured
 from sync_pipelines.cli.session import choose, connections, open_store, pairs
-from sync_pipelines.cli.shops import SHOP_PAIRS, shop_scopes
+from sync_pipelines.cli.shops import shop_scopes
 from sync_pipelines.core.errors import SyncError
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.store import audit, base, effects, findings, states
 from sync_pipelines.store.lookup import records_called
 from sync_pipelines.store.scopes import Scope, find_scope
@@ -152,7 +153,7 @@ def _named(document: Mapping[str, Any]) -> tuple[str, str]:
     pair = document["pipeline"]
     if pair not in PIPELINES:
         # What both systems are merged into has a key that nobody knows it by.
-        return f"{document['natural_key'] or document['key']} as {SHOP_PAIRS[pair]} is to have it", SHOP_PAIRS[pair]
+        return f"{document['natural_key'] or document['key']} as {PAIRS[pair]} is to have it", PAIRS[pair]
     pipeline = PIPELINES[pair]
     return f"{pipeline.record.capitalize()} {document['key']}", pipeline.peers[1]
 

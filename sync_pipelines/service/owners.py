@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sync_pipelines.pipelines.commerce.connection import ShopConnection
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.service.access import Caller
 from sync_pipelines.settings import NamedConnection
 
-SHOP_PAIRS = ("commerce_woocommerce", "commerce_odoo")
 Place = tuple[str, str]
 """A pair of systems, and a scope of it."""
 Owners = Mapping[Place, str]
@@ -24,10 +24,7 @@ def owners(pairs: Mapping[str, Sequence[NamedConnection]], shops: Sequence[ShopC
     """
     found = {(pair, one.name): one.organization for pair, all_ in pairs.items() for one in all_}
     return found | {
-        (pair, shop.scope(entity)): shop.organization
-        for shop in shops
-        for entity in shop.entities
-        for pair in SHOP_PAIRS
+        (pair, shop.scope(entity)): shop.organization for shop in shops for entity in shop.entities for pair in PAIRS
     }
 
 

@@ -16,8 +16,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sync_pipelines.cli import main
-from sync_pipelines.cli.shops import SHOP_PAIRS
-from sync_pipelines.pipelines.commerce.status import pair_names
+from sync_pipelines.pipelines.commerce.connection import NAME
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
+from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.sandbox.odoo import OdooStandIn
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
 from sync_pipelines_tests.pipelines.commerce.shop_runs import SECRETS, row_of
@@ -95,7 +96,7 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     assert "city: nothing → Berlin" in examples[ADDRESS, "updated"]
     assert shops.name_in_odoo() == "Somebody Else"
     plans = shops.answer("plan", "list", "--connection", "nordwind")
-    assert {(one["pipeline"], one["counts"]["conflicts"]) for one in plans} == {(name, 0) for name in pair_names()}
+    assert {(one["pipeline"], one["counts"]["conflicts"]) for one in plans} == {(name, 0) for name in PAIRS}
     assert shops.answer("plan", "list", "--pipeline", "commerce_odoo") == [
         one for one in plans if one["pipeline"] == "commerce_odoo"
     ]
@@ -119,7 +120,7 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     assert (status["records"], status["linked"], status["conflicts"], status["dead_letters"]) == (3, 3, 1, 0)
 
     to_shop, to_odoo = shops.answer("why", ADDRESS)
-    assert (to_shop["pipeline"], to_odoo["pipeline"]) == tuple(SHOP_PAIRS)
+    assert (to_shop["pipeline"], to_odoo["pipeline"]) == tuple(PAIRS)
     assert to_shop["natural_key"] == to_odoo["natural_key"] == ADDRESS
     assert to_shop["right_key"] != to_odoo["right_key"]
     about = shops.invoke("why", ADDRESS, "--connection", "nordwind").stdout
@@ -140,8 +141,8 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     )
 
 
-def test_the_command_line_knows_under_which_names_the_store_keeps_a_shop() -> None:
-    assert pair_names() == tuple(SHOP_PAIRS)
+def test_the_store_keeps_a_shop_under_these_names() -> None:
+    assert tuple(PAIRS) == tuple(f"{NAME}_{peer}" for peer in PEERS)
 
 
 def test_the_doctor_tries_both_systems_and_says_what_does_not_fit(shops: Shops) -> None:

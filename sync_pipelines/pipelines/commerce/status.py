@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.pipelines.commerce.conflict_rows import open_conflicts
 from sync_pipelines.pipelines.commerce.connection import NAME, EntityType, ShopConnection
+from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.pipelines.commerce.opening import PEERS
 from sync_pipelines.store import plans, states
 from sync_pipelines.store.scopes import ensure_scope
@@ -61,15 +62,10 @@ class EntityStatus:
     last_sync: datetime | None
 
 
-def pair_names() -> tuple[str, ...]:
-    """Return the names of the one-way pairs, from what is merged to either system."""
-    return tuple(f"{NAME}_{peer}" for peer in PEERS)
-
-
 def statuses(engine: Engine, connection: ShopConnection) -> list[EntityStatus]:
     """Return where the entities of a shop stand."""
     with engine.begin() as store:
-        applied = [plans.last_applied(store, pair) for pair in pair_names()]
+        applied = [plans.last_applied(store, pair) for pair in PAIRS]
         return [_status(store, connection, entity, applied) for entity in connection.entities]
 
 
@@ -93,7 +89,7 @@ def _status(
         retrying=sum(tally[State.RETRYING] for tally in tallies.values()),
         dead_letters=sum(tally[State.DEAD_LETTERED] for tally in tallies.values()),
         conflicts=len(open_conflicts(store, connection, [entity])),
-        held=tuple(plan.hash[:12] for pair in pair_names() for plan in plans.held(store, pair, name)),
+        held=tuple(plan.hash[:12] for pair in PAIRS for plan in plans.held(store, pair, name)),
         last_sync=min(moments) if len(moments) == len(PEERS) else None,
     )
 
@@ -104,5 +100,5 @@ def retry_dead_letters(engine: Engine, connection: ShopConnection, entities: lis
         return sum(
             len(states.reprocess(store, ensure_scope(store, pair, connection.scope(entity)), None, by))
             for entity in entities
-            for pair in pair_names()
+            for pair in PAIRS
         )
