@@ -32,6 +32,7 @@ class Found:
         reason: what is wrong, for people.
         fields: contested fields; empty where no field can settle it.
         seen: digest of what may not move until a person's decision is carried out, in hexadecimal.
+        given_up: it is about a write that is not tried any more, unless a person says so.
     """
 
     record: str
@@ -40,6 +41,7 @@ class Found:
     reason: str
     fields: Mapping[str, Contest] = dataclass_field(default_factory=dict)
     seen: str | None = None
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,13 @@ class Conflict:
     def fields(self) -> dict[str, Contest]:
         """The contested fields with their values."""
         return {name: Contest(**values) for name, values in self.data.get("fields", {}).items()}
+
+    @property
+    def can_be_settled(self) -> bool:
+        """Whether a decision can end it. Others end when the record, or the access, is mended in its system."""
+        if self.kind is Kind.VALIDATION_ERROR:
+            return bool(self.data.get("given_up"))
+        return self.kind not in (Kind.DUPLICATE_KEY, Kind.AUTH_ERROR)
 
 
 _SELECT = (
@@ -113,7 +122,9 @@ def note(connection: Connection, scope: Scope, org: str, entity: str, found: Seq
 
 def _data(found: Found) -> dict[str, Any]:
     data: dict[str, Any] = {"reason": found.reason, "fields": _stored(found.fields)}
-    return data if found.seen is None else {**data, "seen": found.seen}
+    if found.seen is not None:
+        data["seen"] = found.seen
+    return {**data, "given_up": True} if found.given_up else data
 
 
 def settled(connection: Connection, scope: Scope, records: Collection[str]) -> dict[str, list[Conflict]]:
@@ -228,7 +239,8 @@ def settle(
         custom: field -> value, for :attr:`Resolution.CUSTOM`: all contested fields and no other.
 
     Raises:
-        ConflictUnsettled: there is no such open conflict in the organization, or the values do not fit it.
+        ConflictUnsettled: there is no such open conflict in the organization, no decision can settle it, or the values
+            do not fit it.
     """
     row = connection.execute(
         text(_SELECT + "WHERE c.id = :id AND c.org_id = :org FOR UPDATE OF c"), {"id": conflict_id, "org": org}
@@ -238,6 +250,11 @@ def settle(
     conflict = _conflict(row)
     if conflict.applied_at is not None:
         raise ConflictUnsettled(f"{conflict_id} is over since {conflict.applied_at:%Y-%m-%d %H:%M} UTC")
+    if not conflict.can_be_settled:
+        raise ConflictUnsettled(
+            f"a decision does not settle {conflict.kind}: mend {conflict.item} in its system, and the next run closes "
+            f"the conflict; {conflict.data['reason']}"
+        )
     values = _values(conflict, resolution, custom)
     connection.execute(
         text(

@@ -45,6 +45,7 @@ def note_given_up(store: Connection, pair: TwoWayPair, scopes: Scopes) -> int:
                 item=names.get(letter.key, letter.key),
                 kind=_kind(letter),
                 reason=f"given up in {pair.peer(side)}: {letter.last_error}",
+                given_up=True,
             )
             for letter in letters
         ]

@@ -64,6 +64,7 @@ class Story:
         listed: the conflicts before anybody settled one.
         rows: the same as people read them.
         strangers: what another organization saw and could settle of them.
+        refusals: what was said to who would settle those that only a mend can end.
         after: conflicts after the settlements were carried out, after one more run, and after two.
         writes: requests that may have changed something, in those last two runs.
     """
@@ -72,6 +73,7 @@ class Story:
     listed: dict[str, Conflict] = field(default_factory=dict)
     rows: list[ConflictRow] = field(default_factory=list)
     strangers: list[Any] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
     after: list[list[Conflict]] = field(default_factory=list)
     writes: int = 0
 
@@ -120,6 +122,10 @@ def story(postgres_server: EmbeddedServer, migrated_template: str) -> Iterator[S
             with engine.begin():
                 told.rows = rows_of(shop.connection, told.listed.values())
             told.strangers = list(_strangers(told))
+            for item in ("DOUBLE", ADDRESS):
+                with pytest.raises(ConflictUnsettled) as refused:
+                    told.settle(item, Resolution.ACCEPT)
+                told.refusals[item] = str(refused.value)
             _mend_and_settle(told)
             told.run()
             told.after.append(shop.conflicts())
@@ -264,6 +270,15 @@ def test_a_deletion_that_is_accepted_is_followed(story: Story) -> None:
     assert "GONE-A" not in {one.values.get("sku") for one in story.shop.shop.world.products.values()}
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [("DOUBLE", "claimed by more than one record"), (ADDRESS, "'ada at x'")],
+)
+def test_what_only_a_mend_can_end_is_not_settled_by_a_decision(story: Story, item: str, said: str) -> None:
+    assert story.refusals[item].startswith(f"a decision does not settle {KINDS[item]}: mend {item} in its system")
+    assert said in story.refusals[item]
+
+
 def test_what_was_mended_in_its_system_needs_no_settlement(story: Story) -> None:
     with story.shop.engine.connect() as store:
         rows = store.execute(text("SELECT item_id, is_resolved FROM sync.sync_conflict WHERE applied_at IS NOT NULL"))
@@ -285,6 +300,8 @@ def test_check_c_refused_credentials_stand_as_a_conflict_until_they_are_accepted
         story.run()
     [conflict] = story.shop.conflicts()
     assert (conflict.kind, conflict.item) == (Kind.AUTH_ERROR, "woocommerce")
+    with pytest.raises(ConflictUnsettled, match="a decision does not settle AuthError"):
+        settle(story.shop.engine, [story.shop.connection], conflict.id, Resolution.ACCEPT, "ada")
     assert story.shop.conflicts("org-2") == []
     access.add(DEMO_KEY)
 
