@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,9 @@ class ConflictRow:
         base: what was agreed on before, if ever.
         owner: who decides about the field.
         settled: how a person has settled it, while that is not carried out yet.
+        organization: whose people may settle it.
+        can_be_settled: whether a decision can end it; else it takes a mend in its system.
+        history: what it was before, and how that was settled, oldest first.
     """
 
     id: str
@@ -40,6 +43,9 @@ class ConflictRow:
     reason: str
     since: datetime
     settled: str
+    organization: str
+    can_be_settled: bool
+    history: tuple[Mapping[str, Any], ...]
     field: str = ""
     woocommerce: Any = None
     odoo: Any = None
@@ -73,6 +79,9 @@ def _rows(connection: ShopConnection, conflict: Conflict) -> list[ConflictRow]:
         "reason": conflict.data["reason"],
         "since": conflict.created_at,
         "settled": f"{conflict.resolution} by {conflict.resolved_by}" if conflict.is_resolved else "",
+        "organization": conflict.org,
+        "can_be_settled": conflict.can_be_settled,
+        "history": tuple(conflict.history),
     }
     table = connection.fields(EntityType(conflict.entity))
     owners = {field.name: str(field.owner) for field in table}

@@ -8,6 +8,7 @@ from typing import Any
 
 from sync_pipelines.core.conflicts import MOST_RETRIES, Strategy, strategy_for
 from sync_pipelines.core.orchestration import Counts, Status, percent_complete, remaining_ms
+from sync_pipelines.pipelines.commerce.fields import Owner
 from sync_pipelines.store.conflicts import Conflict
 from sync_pipelines.store.orchestrations import Orchestration
 from sync_pipelines.store.sync_activity import Entry
@@ -76,6 +77,11 @@ def conflict_document(conflict: Conflict) -> Document:
         "resolvedData": conflict.resolved_data,
         "resolvedBy": conflict.resolved_by,
         "createdAt": _time(conflict.created_at),
+        # Values are contested only where nobody owns the field alone: see the tables of fields.
+        "owner": dict.fromkeys(conflict.fields, Owner.BOTH.value),
+        "organization": conflict.org,
+        "canBeSettled": conflict.can_be_settled,
+        "history": [dict(one) for one in conflict.history],
     }
 
 

@@ -238,6 +238,8 @@ def test_a_mismatch_is_listed_with_both_values_the_agreed_one_and_its_owner(stor
 
     assert (row.kind, row.entity, row.field, row.owner) == ("DataMismatch", "products", "price", "both")
     assert (row.woocommerce, row.odoo, row.base) == (2, 3, 1)
+    assert (row.organization, row.can_be_settled) == (story.shop.connection.organization, True)
+    assert not next(row for row in story.rows if row.item == "DOUBLE").can_be_settled
 
 
 def test_another_organization_sees_none_of_them_and_settles_none(story: Story) -> None:

@@ -347,6 +347,7 @@ def settles(desk: Desk, resolution: dict[str, Any], price: str) -> None:
     sync_id = desk.configured(conflictStrategy="manual")
     assert desk.works(sync_id) is Status.PARTIAL
     (conflict,) = desk.asks("conflicts", syncId=sync_id).body["conflicts"]
+    assert (conflict["owner"], conflict["canBeSettled"], conflict["history"]) == ({"price": "both"}, True, [])
 
     settled = desk.asks("resolve-conflict", conflictId=conflict["id"], **resolution)
     assert (settled.status, settled.body["conflictId"]) == (200, conflict["id"])
