@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sync_pipelines.core.canonical import fingerprint
+from sync_pipelines.core.errors import FailureKind
 from sync_pipelines.core.records import Content
 from sync_pipelines.engine.context import Run
 from sync_pipelines.store import audit, metrics
@@ -27,6 +28,8 @@ COUNTERS = (
     "events_dropped",
 )
 """Counters of every pair, after its prefix."""
+RETRIES, PEER_ERRORS = "sync_retries_total", "sync_peer_errors_total"
+"""Counters that have one name in all pairs; the second has the class of the error in place of a bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,11 @@ def succeeding(connection: Connection, run: Run, attempts: Sequence[Attempt]) ->
     return _recording(connection, run, attempts, "successful")
 
 
-def failed(connection: Connection, run: Run, attempt: Attempt, error: str) -> None:
-    """Audit and count a failed attempt."""
+def failed(connection: Connection, run: Run, attempt: Attempt, error: str, *, kind: FailureKind | None = None) -> None:
+    """Audit and count a failed attempt; with the class of the peer's error, where a peer said something."""
     execute(connection, *_recording(connection, run, [attempt], "failed", error=error))
+    if kind is not None:
+        metrics.add(connection, run.scope, {(PEER_ERRORS, kind.value): 1.0})
 
 
 def dead_lettered(connection: Connection, run: Run, key: str, error: str, *, attempts: int) -> None:
@@ -98,6 +103,8 @@ def _recording(
     ]
     prefix, number = run.pair.metric_prefix, float(len(attempts))
     counted = {(f"{prefix}_total", ""): number, (f"{prefix}_{outcome}", ""): number}
+    if retries := sum(attempt.retry_count > 0 for attempt in attempts):
+        counted[(RETRIES, "")] = float(retries)
     durations = metrics.duration(f"{prefix}_duration_seconds", [attempt.seconds for attempt in attempts])
     return [
         *audit.appending(connection, run.pair.name, entries),

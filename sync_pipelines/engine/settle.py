@@ -203,7 +203,7 @@ def failed(
     seconds = decision.delay.total_seconds() if isinstance(decision, Retry) else None
     counted = not isinstance(decision, Pause)
     state = states.fail(connection, run.scope, change.key, text, counted=counted, retry_seconds=seconds)
-    ledger.failed(connection, run, attempt, text)
+    ledger.failed(connection, run, attempt, text, kind=error.kind)
     match decision:
         case Retry():
             return (

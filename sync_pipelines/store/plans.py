@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,12 @@ from sqlalchemy import Connection, Row
 from sync_pipelines.core.canonical import canonical_json
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
+from sync_pipelines.store import metrics
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.statements import Part, execute, text
+
+GUARD_TRIPS = "sync_guard_trips_total"
+"""Counter of plans that were held, in all pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,8 @@ def close_plan(
         same,
     ).one_or_none()
     state = "open" if not held_reasons else "approved" if approval else "held"
+    if state == "held" and not _is_held(connection, same):
+        metrics.count(connection, scope, GUARD_TRIPS)
     full = read_plan(connection, plan_id).keys is None
     connection.execute(
         text(
@@ -166,6 +172,18 @@ def close_plan(
         },
     )
     return read_plan(connection, plan_id)
+
+
+def _is_held(connection: Connection, same: Mapping[str, Any]) -> bool:
+    """Say whether an earlier plan with the same changes is held already."""
+    found: bool = connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM sync.plan WHERE scope_id = :scope_id AND hash = :hash AND state = 'held' "
+            "AND id < :id)"
+        ),
+        same,
+    ).scalar_one()
+    return found
 
 
 def drop(connection: Connection, plan_id: int) -> None:

@@ -10,7 +10,8 @@ from sync_pipelines.core.errors import FailureKind, PeerError, PeerUnavailable
 from sync_pipelines.core.lifecycle import State
 from sync_pipelines.core.records import Content, Record
 from sync_pipelines.core.seal import Sweep
-from sync_pipelines.store import waiting
+from sync_pipelines.engine.ledger import PEER_ERRORS, RETRIES
+from sync_pipelines.store import metrics, waiting
 from sync_pipelines_tests.engine.worlds import World, breaker_open, ignored, lost_reply, refused, rolled_back
 
 TRANSIENT = refused(FailureKind.TRANSIENT, 503)
@@ -132,6 +133,23 @@ def test_given_a_retrying_record_when_the_run_stops_its_failures_are_kept(world:
 
     world.reconcile()
     assert (world.state("k1").state, world.state("k1").failures) == (State.RETRYING, 2)
+
+
+def test_given_failures_they_are_counted_by_class_and_so_are_the_attempts_after_them(world: World) -> None:
+    world.left.put("k1", name="one")
+    world.right.script("create", "nk-k1", TRANSIENT, refused(FailureKind.RATE_LIMITED, 429))
+    for _ in range(3):
+        world.reconcile()
+        world.let_time_pass()
+    assert world.state("k1").state is State.SYNCED
+
+    with world.engine.connect() as connection:
+        counted = {(one.name, one.bucket): one.value for one in metrics.counters(connection, world.scope.pair)}
+    assert {key: value for key, value in counted.items() if key[0] in (RETRIES, PEER_ERRORS)} == {
+        (RETRIES, ""): 2,
+        (PEER_ERRORS, "transient"): 1,
+        (PEER_ERRORS, "rate_limited"): 1,
+    }
 
 
 def test_given_a_peer_that_asks_to_wait_longer_the_retry_waits_for_it(world: World) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from sync_pipelines.core.errors import PlanRefused
 from sync_pipelines.core.plan import Action, Change, PlanCounts
-from sync_pipelines.store import plan_states, plans, states
+from sync_pipelines.store import metrics, plan_states, plans, states
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines_tests.store.scopes import load, records, scope_of
@@ -130,6 +130,14 @@ def test_given_a_newer_plan_an_open_one_is_superseded_and_a_held_one_waits(store
     assert (stored.state(held), stored.state(same)) == ("superseded", "held")
     stored.make("e" * 32)
     assert (stored.state(same), stored.state(other)) == ("superseded", "superseded")
+
+
+def test_given_a_plan_that_is_held_again_and_again_the_guard_tripped_once(engine: Engine, stored: Plans) -> None:
+    for hash_, held in ((A, True), (A, True), (B, False), (B, True)):
+        stored.make(hash_, held=held)
+    with engine.connect() as connection:
+        counted = {one.name: one.value for one in metrics.counters(connection, stored.scope.pair)}
+    assert counted == {plans.GUARD_TRIPS: 2}
 
 
 def test_given_an_approved_plan_the_same_plan_made_anew_is_approved_and_another_is_not(
