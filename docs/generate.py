@@ -19,6 +19,7 @@ from sync_pipelines.core.lifecycle import mermaid
 from sync_pipelines.core.trees import PRESENCE, Verdict
 from sync_pipelines.pipelines.commerce.connection import FIELDS
 from sync_pipelines.pipelines.deployments.reconciler_settings import load_reconciler_options, variable_of
+from sync_pipelines.pipelines.metric_table import markdown as metric_table
 from sync_pipelines.service.settings import VARIABLES
 from sync_pipelines_tests.conformance import page as conformance_page
 from sync_pipelines_tests.faults import page as faults_page
@@ -109,6 +110,7 @@ def pages() -> dict[Path, str]:
         **deployments(),
         **commerce(),
         **service(),
+        **metrics(),
     }
 
 
@@ -139,6 +141,12 @@ def service() -> dict[Path, str]:
     rows = ["| variable | default | |", "|---|---|---|"]
     rows += [f"| `{one.name}` | {f'`{one.default}`' if one.default else ''} | {one.meaning} |" for one in VARIABLES]
     return {page: replaced(page.read_text(encoding="utf-8"), "settings", "\n".join(rows))}
+
+
+def metrics() -> dict[Path, str]:
+    """Return the page of the metrics as it should be."""
+    page = DOCS / "metrics.md"
+    return {page: replaced(page.read_text(encoding="utf-8"), "metrics", metric_table())}
 
 
 def reconciler_options() -> str:

@@ -9,10 +9,9 @@ import click
 from sqlalchemy import Connection
 
 from sync_pipelines.cli import output
-from sync_pipelines.cli.options import pipeline_option
-from sync_pipelines.cli.pipelines import PIPELINES
 from sync_pipelines.cli.session import open_store
 from sync_pipelines.engine.ledger import COUNTERS
+from sync_pipelines.pipelines.metric_table import PREFIXES
 from sync_pipelines.store import metrics as kept
 from sync_pipelines.store.metrics import BUCKETS, Sample
 
@@ -20,18 +19,34 @@ _DURATION = "duration_seconds"
 
 
 @click.command()
-@pipeline_option
+@click.option(
+    "--pipeline",
+    type=click.Choice(list(PREFIXES)),
+    help="Only this pipeline; all of them by default. What is written to either system of a shop has its own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; of the histogram also the buckets.")
-def metrics(pipeline: str | None, as_json: bool) -> None:
+@click.option("--prometheus", is_flag=True, help="Print what the service answers at /metrics, of all pipelines.")
+def metrics(pipeline: str | None, as_json: bool, prometheus: bool) -> None:
     """List counters, gauges and the histogram of each connection.
 
     Each bucket of the histogram counts the syncs that took at most so many seconds. In SQL the same numbers are in
     sync.metric and sync.gauge.
     """
-    with open_store() as engine, engine.connect() as connection:
-        documents = [
-            document for name in ([pipeline] if pipeline else PIPELINES) for document in _of_pipeline(connection, name)
-        ]
+    if prometheus and (pipeline or as_json):
+        raise click.UsageError("--prometheus prints all pipelines, as text; leave out --pipeline and --json")
+    with open_store() as engine:
+        if prometheus:
+            # Only here: the library is not needed for anything else that the command line does.
+            from sync_pipelines.pipelines.exposition import exposition
+
+            click.echo(exposition(engine), nl=False)
+            return
+        with engine.connect() as connection:
+            documents = [
+                document
+                for name in ([pipeline] if pipeline else PREFIXES)
+                for document in _of_pipeline(connection, name)
+            ]
     if as_json:
         output.print_json(documents)
     elif not documents:
@@ -42,7 +57,7 @@ def metrics(pipeline: str | None, as_json: bool) -> None:
 
 def _of_pipeline(connection: Connection, pipeline: str) -> list[dict[str, Any]]:
     counted = kept.counters(connection, pipeline)
-    prefix = PIPELINES[pipeline].metric_prefix
+    prefix = PREFIXES[pipeline]
     gauges = kept.gauges(connection, pipeline, prefix)
     # Every scope has gauges, even one of which only events were read.
     names = list(dict.fromkeys(sample.scope for sample in gauges))

@@ -20,11 +20,6 @@ connection_option = click.option(
     help="Only this connection: NAME, PIPELINE/NAME where two pipelines have that name, or its provider's address.",
 )
 
-pipeline_option = click.option(
-    "--pipeline", type=click.Choice(list(PIPELINES)), help="Only this pipeline; all of them by default."
-)
-
-
 pair_option = click.option(
     "--pipeline",
     type=click.Choice([*PIPELINES, COMMERCE, *PAIRS]),

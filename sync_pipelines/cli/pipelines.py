@@ -53,12 +53,6 @@ class Pipeline:
         """Name of the Dagster job that reconciles one connection."""
         return f"{self.name}_reconcile"
 
-    @property
-    def metric_prefix(self) -> str:
-        """What the names of its metrics begin with."""
-        prefix: str = self._part("pair").METRIC_PREFIX
-        return prefix
-
     def load(self) -> tuple[Connection, ...]:
         """Return the enabled connections of the connections file.
 

@@ -96,11 +96,11 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-_BEARER = HTTPBearer(auto_error=False, description="A token of this service: `sync-pipelines tokens create`.")
+BEARER = HTTPBearer(auto_error=False, description="A token of this service: `sync-pipelines tokens create`.")
 
 
 async def authenticated(
-    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 ) -> Caller:
     """Return who calls, whatever the token allows: a dependency of routes that decide it by the body.
 

@@ -11,7 +11,14 @@ from sqlalchemy import Engine
 
 from sync_pipelines import __version__
 from sync_pipelines.pipelines.commerce.connection import ShopConnection
-from sync_pipelines.service import health_routes, orchestrate_routes, record_routes, sync_routes, webhook_routes
+from sync_pipelines.service import (
+    health_routes,
+    metrics_routes,
+    orchestrate_routes,
+    record_routes,
+    sync_routes,
+    webhook_routes,
+)
 from sync_pipelines.service.access import Tokens
 from sync_pipelines.service.envelope import Envelope
 from sync_pipelines.service.follower import Follower
@@ -84,6 +91,7 @@ def create_app(
     application.include_router(record_routes.router)
     application.include_router(webhook_routes.router)
     application.include_router(health_routes.router)
+    application.include_router(metrics_routes.router)
     add_handlers(application)
     application.add_middleware(
         Envelope, max_body=settings.max_body, longer={f"{webhook_routes.PREFIX}/": webhook_routes.LONGEST}

@@ -66,6 +66,7 @@ VARIABLES = (
     Variable("SYNC_DAGSTER_URL", "http://127.0.0.1:3000", "the Dagster webserver, which starts the runs"),
     Variable("SYNC_DAGSTER_LOCATION", LOCATION, "code location of the job"),
     Variable("SYNC_CYCLE_GIVE_UP_SECONDS", "600", "how long a cycle waits for Dagster before it counts as failed"),
+    Variable("SYNC_METRICS_OPEN", "false", "`true` shows `/metrics` without a token, to whoever reaches the service"),
     Variable("SYNC_SERVICE_MAX_BODY", "1048576", "bytes of a request's body that are read"),
 )
 """Every variable of the service; its address is given on the command line."""
@@ -99,6 +100,7 @@ class ServiceSettings:
         give_up_seconds: how long the run of a cycle may fail to start.
         cycle_job, cycle_step: what is launched, and whose options say which connections are pulled.
         max_body: bytes.
+        metrics_open: whether metrics are shown without a token.
         look_seconds: pause between two looks at what became of the runs.
     """
 
@@ -111,6 +113,7 @@ class ServiceSettings:
     cycle_step: str = CYCLE_STEP
     give_up_seconds: int = 600
     max_body: int = 1 << 20
+    metrics_open: bool = False
     look_seconds: float = 1.0
 
 
@@ -130,6 +133,7 @@ def load_service_settings(environment: Mapping[str, str] = os.environ) -> Servic
         dagster_location=get.text("SYNC_DAGSTER_LOCATION"),
         give_up_seconds=get.number("SYNC_CYCLE_GIVE_UP_SECONDS", 1, 86_400),
         max_body=get.number("SYNC_SERVICE_MAX_BODY", 1, 1 << 30),
+        metrics_open=get.choice("SYNC_METRICS_OPEN", {"true": True, "false": False}),
     )
 
 
