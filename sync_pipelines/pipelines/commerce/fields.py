@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from sync_pipelines.core.errors import ConfigurationError
 from sync_pipelines.core.records import Content
@@ -36,6 +37,7 @@ class Field:
         one_way: the owner's value always stands: what the other side says is drift.
         woocommerce, odoo: whether it can be written there. One that cannot is only compared.
         caution: what to know before it is changed, for the docs.
+        wrong: says what is wrong with a value that a person gives; its form has been looked at.
 
     Raises:
         ValueError: no such owner, or a field that goes one way and is owned by both.
@@ -47,6 +49,7 @@ class Field:
     woocommerce: bool = True
     odoo: bool = True
     caution: str = ""
+    wrong: Callable[[Any], str | None] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "owner", Owner(self.owner))

@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 from sync_pipelines.core.conflicts import Resolution
 from sync_pipelines.core.two_way import Contest
 from sync_pipelines.pipelines.commerce.conflict_rows import open_conflicts
-from sync_pipelines.pipelines.commerce.connection import ShopConnection
+from sync_pipelines.pipelines.commerce.connection import FIELDS, ShopConnection
+from sync_pipelines.pipelines.commerce.fields import FieldTable
 from sync_pipelines.store import conflicts
 from sync_pipelines.store.conflicts import Conflict, ConflictUnsettled
 
+_FIELDS: Mapping[str, FieldTable] = {str(entity): table for entity, table in FIELDS.items()}
 SHORTEST_ID = 12
 """Characters of an id that are asked for at least."""
 
@@ -60,12 +62,17 @@ def custom_values(conflict: Conflict, given: Mapping[str, str]) -> dict[str, Any
     """Return values as people write them in the form that the fields have.
 
     Raises:
-        ConflictUnsettled: a value is none of the kind that the field has.
+        ConflictUnsettled: a value is none of the kind that the field has, or none that it can have.
     """
-    return {
+    values = {
         name: _value(name, text, conflict.fields[name]) if name in conflict.fields else text
         for name, text in given.items()
     }
+    checks = {field.name: field.wrong for field in _FIELDS.get(conflict.entity, ()) if field.wrong is not None}
+    for name, value in values.items():
+        if name in conflict.fields and name in checks and (wrong := checks[name](value)):
+            raise ConflictUnsettled(f"{name}: {given[name]!r} {wrong}")
+    return values
 
 
 def _value(name: str, text: str, contest: Contest) -> Any:

@@ -1,6 +1,7 @@
 """The fields of a product."""
 
 from sync_pipelines.pipelines.commerce.fields import Field, FieldTable
+from sync_pipelines.pipelines.commerce.given_values import no_amount, no_text
 
 _GIVEN = "given when it is made, then compared only"
 
@@ -35,15 +36,19 @@ PRODUCT_FIELDS = FieldTable(
             "sku",
             "both",
             caution="identifies a product; unique in the shop only; never written to a template with variants",
+            wrong=no_text,
         ),
         Field("gtin", "both", caution="unique in both; Odoo's check has gaps"),
-        Field("name", "both", caution="the shop shows it HTML-escaped; variations have none of their own"),
+        Field(
+            "name", "both", caution="the shop shows it HTML-escaped; variations have none of their own", wrong=no_text
+        ),
         Field(
             "price",
             "both",
             caution="in Odoo one variant's is the extra price of its only attribute; a new family gets those of all",
+            wrong=no_amount,
         ),
-        Field("weight", "both", caution="in Odoo's unit and with its two places"),
+        Field("weight", "both", caution="in Odoo's unit and with its two places", wrong=no_amount),
         Field(
             "description",
             "woocommerce",
