@@ -79,7 +79,7 @@ REMEMBERED = {
     "audited": "SELECT key, entry->>'action', entry->>'success', entry->>'retry_count', entry->>'total_attempts', "
     "entry->'checksum', entry->'fields' FROM sync.audit WHERE key IS NOT NULL ORDER BY key, number",
     "counters": "SELECT name, value FROM sync.metric WHERE bucket = '' "
-    "AND name ~ '_(total|successful|failed|dead_lettered)$' AND name !~ '_(runs|deployments|instances|errors)_' "
+    "AND name ~ '_(total|successful|failed|dead_lettered)$' AND name !~ '_(runs|deployments|instances|errors|trips)_' "
     "ORDER BY name",
 }
 """What must be the same after a kill as without one: name -> query. Counters of what runs saw grow with each run."""
