@@ -208,6 +208,14 @@ def test_an_answer_with_status_200_that_is_none_is_an_error(body: str, kind: Fai
         assert refused(shop, read_shop).kind is kind
 
 
+def test_a_bulk_operation_that_does_not_end_within_an_hour_is_canceled() -> None:
+    with served() as shop:
+        shop.world.bulk_polls = 10_000
+        assert shop.in_bulk() is None
+        assert sum(shop.waits) >= 3600
+        assert [bulk.status for bulk in shop.world.bulks.values()] == ["CANCELED"]
+
+
 def test_an_answer_that_does_not_say_its_version_is_refused() -> None:
     with served() as shop:
         shop.standin.faults.add("status", status=200, body='{"data": {}}', content_type=JSON)

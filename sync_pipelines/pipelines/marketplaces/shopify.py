@@ -29,6 +29,8 @@ SCAN_EVERY = timedelta(days=1)
 """What was deleted shows only in a list of everything, as does stock that changed without its product."""
 BULK_GAP = timedelta(days=1)
 """A longer gap is read in bulk: pages cost of a budget of which a large shop's orders are more than an hour's."""
+TAKEN_UP_WITHIN = timedelta(days=1)
+"""An operation that an earlier run left is taken up; an older one would tell of changes that are read by now anyway."""
 VISIBLE = timedelta(days=59)
 """Without read_all_orders, orders of the last 60 days are shown. From which time these count is not documented."""
 _VERSION = re.compile(r"20\d\d-(01|04|07|10)")
@@ -137,15 +139,28 @@ class ShopifyAdapter:
         return [f"the app lacks the scope {scope}" for scope in shop.missing_scopes()]
 
     async def _changed(self, kind: _Kind[RecordT], watermark: Watermark | None) -> AsyncIterator[Page[RecordT]]:
-        began = self._clock()
         state = {} if watermark is None else dict(watermark.state)
+        through = None if watermark is None else watermark.through
+        bulk = shopify.BulkReader(self._session, kind.resource)
+        began, finished = await self._left(bulk, state.pop("bulk", None))
+        if finished is not None:
+            # It is taken up once: should its file be broken, the next run starts another.
+            yield Page((), Watermark(dict(state), through))
         since = datetime.fromisoformat(state["since"]) if "since" in state else None
         scan_due = "scanned" not in state or datetime.fromisoformat(state["scanned"]) <= began - SCAN_EVERY
         # A reading of everything that was broken off goes on as one of changes, and proves nothing about deletions.
         everything = since is None or (kind.rescans and scan_due)
+        wanted = shopify.Range("updated_at", None if everything or since is None else since - OVERLAP)
+        if finished is None and (everything or since is None or began - since > BULK_GAP):
+            operation = await bulk.start(wanted)
+            if operation is not None:
+                # Kept before it is waited for: a run that takes over waits for it as well, instead of for a second.
+                left = {"id": operation, "began": began.isoformat()}
+                yield Page((), Watermark({**state, "bulk": left}, through))
+                finished = await bulk.finished(operation)
         scan_id, latest = began.isoformat(), since
-        through = None if watermark is None else watermark.through
-        async for nodes in self._nodes(kind.resource, None if everything else since, began):
+        reader = shopify.Reader(self._session, kind.resource)
+        async for nodes in reader.pages(wanted) if finished is None else bulk.pages(finished):
             latest = _latest(nodes, latest)
             # A repeated reading of everything comes to the latest changes last: till then it may not move on.
             if latest is not None and (since is None or not everything):
@@ -154,7 +169,7 @@ class ShopifyAdapter:
             scan = Scan(scan_id, shopify_records.keys_of(nodes)) if everything else None
             yield Page(tuple(records), Watermark(dict(state), through), tuple(errors), scan=scan)
         if not everything and scan_due:
-            async for numbers in shopify.Reader(self._session, kind.resource).ids():
+            async for numbers in reader.ids():
                 yield Page((), Watermark(dict(state), through), scan=Scan(scan_id, tuple(numbers)))
         if latest is not None:
             state["since"] = min(latest, began).isoformat()
@@ -164,21 +179,19 @@ class ShopifyAdapter:
             ends = Scan(scan_id, (), ends=True, ordered_from=kind.ordered_from)
         yield Page((), Watermark(state, began), scan=ends)
 
-    async def _nodes(
-        self, resource: shopify.Resource, since: datetime | None, began: datetime
-    ) -> AsyncIterator[list[Node]]:
-        """Yield records that changed since a time, or all: in bulk when they may be many, else page by page."""
-        wanted = shopify.Range("updated_at", None if since is None else since - OVERLAP)
-        if since is None or began - since > BULK_GAP:
-            bulk = shopify.BulkReader(self._session, resource)
-            operation = await bulk.start(wanted)
-            finished = None if operation is None else await bulk.finished(operation)
-            if finished is not None:
-                async for page in bulk.pages(finished):
-                    yield page
-                return
-        async for page in shopify.Reader(self._session, resource).pages(wanted):
-            yield page
+    async def _left(
+        self, bulk: shopify.BulkReader, left: Mapping[str, str] | None
+    ) -> tuple[datetime, shopify.Node | None]:
+        """Return when the reading began, and the operation that an earlier run left behind, if it came to an end."""
+        now = self._clock()
+        if left is None:
+            return now, None
+        began = datetime.fromisoformat(left["began"])
+        if began < now - TAKEN_UP_WITHIN:
+            await bulk.cancel(left["id"])
+            return now, None
+        finished = await bulk.finished(left["id"])
+        return (now, None) if finished is None else (began, finished)
 
 
 def _latest(nodes: Sequence[Node], before: datetime | None) -> datetime | None:

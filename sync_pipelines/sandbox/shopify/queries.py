@@ -181,7 +181,8 @@ class _Root:
 
     def bulkOperationRunQuery(self, query: str) -> dict[str, Any]:  # the peer's name
         refusal = "A bulk query operation for this app and shop is already in progress"
-        if self._world.bulk_outcome == "BUSY":
+        running = sum(bulk.status == "RUNNING" for bulk in self._world.bulks.values())
+        if self._world.bulk_outcome == "BUSY" or running >= self._world.bulk_places:
             return {"bulkOperation": None, "userErrors": [{"field": None, "message": refusal}]}
         try:
             lines, roots = _exported(self._world, query)
@@ -195,15 +196,25 @@ class _Root:
         self._world.bulks[gid] = bulk
         return {"bulkOperation": {"id": gid, "status": "CREATED"}, "userErrors": []}
 
+    def bulkOperationCancel(self, id: str) -> dict[str, Any]:  # the peer's name
+        bulk = self._world.bulks.get(id)
+        refusal = None
+        if bulk is None:
+            refusal = "Bulk operation does not exist"
+        elif not bulk.cancel():
+            refusal = f"A bulk operation cannot be canceled when it is {bulk.status.lower()}"
+        errors = [] if refusal is None else [{"field": ["id"], "message": refusal}]
+        return {"bulkOperation": None if bulk is None else self._state(bulk), "userErrors": errors}
+
     def _state(self, bulk: Bulk) -> Record:
         bulk.polls -= 1
-        over = bulk.polls < 0
-        done = over and bulk.outcome == "COMPLETED"
+        over = bulk.status != "RUNNING"
+        done = bulk.status == "COMPLETED"
         number = bulk.id.rpartition("/")[2]
         return {
             "id": bulk.id,
-            "status": bulk.outcome if over else "RUNNING",
-            "errorCode": "INTERNAL_SERVER_ERROR" if over and not done else None,
+            "status": bulk.status,
+            "errorCode": "INTERNAL_SERVER_ERROR" if bulk.status == "FAILED" else None,
             "objectCount": str(len(bulk.lines) if over else 0),
             "rootObjectCount": str(bulk.roots if over else 0),
             "url": f"{self._world.url}/bulk/{number}.jsonl?signature=demo" if done and bulk.lines else None,

@@ -61,6 +61,7 @@ type BulkOperation implements Node {
   id: ID! status: String! errorCode: String objectCount: UnsignedInt64! rootObjectCount: UnsignedInt64! url: URL
 }
 type UserError { field: [String!] message: String! }
+type BulkOperationCancelPayload { bulkOperation: BulkOperation userErrors: [UserError!]! }
 type BulkOperationRunQueryPayload { bulkOperation: BulkOperation userErrors: [UserError!]! }
 
 type Query {
@@ -72,7 +73,10 @@ type Query {
   orders(first: Int, after: String, query: String, sortKey: OrderSortKeys = ID): OrderConnection!
   products(first: Int, after: String, query: String, sortKey: ProductSortKeys = ID): ProductConnection!
 }
-type Mutation { bulkOperationRunQuery(query: String!): BulkOperationRunQueryPayload }
+type Mutation {
+  bulkOperationRunQuery(query: String!): BulkOperationRunQueryPayload
+  bulkOperationCancel(id: ID!): BulkOperationCancelPayload
+}
 """
 
 

@@ -61,6 +61,18 @@ class Bulk:
     polls: int = 1
     outcome: str = "COMPLETED"
 
+    @property
+    def status(self) -> str:
+        """What it is doing."""
+        return "RUNNING" if self.polls >= 0 else self.outcome
+
+    def cancel(self) -> bool:
+        """End it, unless it is over."""
+        if self.status != "RUNNING":
+            return False
+        self.polls, self.outcome = -1, "CANCELED"
+        return True
+
 
 @dataclass
 class _Hook:
@@ -78,6 +90,7 @@ class ShopifyWorld:
         versions: which are supported; an older one is answered by the first of them.
         scopes: what the app may do.
         index_lag: seconds after which searches know of a change.
+        bulk_places: operations that may run at a time.
         bulk_outcome: how bulk operations end; ``BUSY`` refuses them.
         timeline: what is yet to happen, in order, as the demo's file has it; it does when :meth:`happen` is told.
         guard: held while a request is answered.
@@ -96,6 +109,7 @@ class ShopifyWorld:
         self.most_of_one_query = MOST_OF_ONE_QUERY
         self.bulk_outcome = "COMPLETED"
         self.bulk_polls = 1
+        self.bulk_places = 5
         self.records: dict[str, dict[int, Record]] = {kind: {} for kind in _KINDS}
         self.tokens: dict[str, float | None] = {PERMANENT_TOKEN: None}
         self.bulks: dict[str, Bulk] = {}

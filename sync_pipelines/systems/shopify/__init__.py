@@ -1,7 +1,7 @@
 """Shopify's GraphQL Admin API, as far as reading orders and products goes."""
 
 from sync_pipelines.systems.shopify.bulk import BulkReader
-from sync_pipelines.systems.shopify.listing import Range, Reader
+from sync_pipelines.systems.shopify.listing import Node, Range, Reader
 from sync_pipelines.systems.shopify.resources import ORDERS, PRODUCTS, Resource
 from sync_pipelines.systems.shopify.session import PEER, ShopifySession, shopify_transport
 from sync_pipelines.systems.shopify.shop import Shop, read_shop
@@ -13,6 +13,7 @@ __all__ = [
     "PRODUCTS",
     "BulkReader",
     "ClientCredentials",
+    "Node",
     "PermanentToken",
     "Range",
     "Reader",

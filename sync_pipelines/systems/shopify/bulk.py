@@ -32,7 +32,10 @@ STATE = """query SyncBulkState($id: ID!) {
 PIECE = 8 * 1024 * 1024
 """Bytes of the file fetched at once: the file of a large shop is larger than what a transport takes in one answer."""
 ROWS_AT_ONCE = 200
-_PAUSES = (1.0, 2.0, 5.0, 10.0)
+CANCEL = """mutation SyncBulkCancel($id: ID!) {
+  bulkOperationCancel(id: $id) { bulkOperation { id status } userErrors { field message } }
+}"""
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 LONGEST = 3600.0
 _OVER = frozenset({"COMPLETED", "FAILED", "CANCELED", "EXPIRED"})
 
@@ -69,7 +72,10 @@ class BulkReader:
         return None if answer.get("userErrors") or not operation else str(operation["id"])
 
     async def finished(self, operation_id: str) -> Node | None:
-        """Wait for an operation; ``None`` when it came to nothing, and pages have to do."""
+        """Wait for an operation; ``None`` when it came to nothing, and pages have to do.
+
+        One that takes too long is canceled: it would hold one of the few places of the app.
+        """
         waited, looks = 0.0, 0
         while waited < LONGEST:
             state = (await self._session.query(STATE, {"id": operation_id})).get("node")
@@ -78,7 +84,12 @@ class BulkReader:
             pause = _PAUSES[min(looks, len(_PAUSES) - 1)]
             await self._sleep(pause)
             waited, looks = waited + pause, looks + 1
+        await self.cancel(operation_id)
         return None
+
+    async def cancel(self, operation_id: str) -> None:
+        """End an operation that nobody waits for any more. Of one that is over nothing changes."""
+        await self._session.query(CANCEL, {"id": operation_id})
 
     async def pages(self, finished: Node) -> AsyncIterator[list[Node]]:
         """Yield the records of a finished operation with their lists inside, ascending by their time of change.

@@ -115,6 +115,55 @@ def test_250_orders_arrive_however_a_bulk_operation_ends(engine: Engine, outcome
         assert ("SyncOrders" in standin.world.operations) == (outcome != "COMPLETED")
 
 
+def broken_off(shop: PulledShopify) -> list[str]:
+    """Let a cycle end while its bulk operations run, and return their ids."""
+    world = shop.standin.world
+    world.after("SyncBulkStart", lambda: world.tokens.pop(PERMANENT_TOKEN))
+    assert not shop.cycle().success
+    assert not shop.orders()
+    world.tokens[PERMANENT_TOKEN] = None
+    return list(world.bulks)
+
+
+def test_the_bulk_operation_of_a_run_that_ended_is_taken_up_by_the_next_one(engine: Engine) -> None:
+    standin = ShopifyStandIn.bulk(orders=250, products=0)
+    world = standin.world
+    with pulled(engine, standin, access_token=Secret(PERMANENT_TOKEN)) as shop:
+        left = broken_off(shop)
+        world.clock.advance(600)
+        world.put("orders", order(251, world.now_text()), indexed=True)
+        assert shop.cycle(streams=[Stream.ORDERS]).success
+        assert list(world.bulks) == left
+        # What changed since the operation began is not in its file, and arrives with the reading that follows.
+        assert len(shop.orders()) == 250
+        shop.cycle(streams=[Stream.ORDERS])
+        assert len(shop.orders()) == 251
+        assert list(world.bulks) == left
+
+
+def test_a_bulk_operation_that_was_left_for_long_is_canceled_and_started_anew(engine: Engine) -> None:
+    standin = ShopifyStandIn.bulk(orders=20, products=0)
+    world = standin.world
+    with pulled(engine, standin, access_token=Secret(PERMANENT_TOKEN)) as shop:
+        left = broken_off(shop)
+        earlier = json.dumps((datetime.now(UTC) - timedelta(days=2)).isoformat())
+        with engine.begin() as connection:
+            age = "UPDATE sync.marketplace_stream SET state = jsonb_set(state, '{bulk,began}', CAST(:at AS jsonb)) "
+            connection.execute(text(age + "WHERE stream = 'orders'"), {"at": earlier})
+        assert shop.cycle(streams=[Stream.ORDERS]).success
+        assert len(shop.orders()) == 20
+        assert [world.bulks[one].status for one in left].count("CANCELED") == 1
+        assert len(world.bulks) == len(left) + 1
+
+
+def test_no_more_bulk_operations_are_started_than_the_shop_has_places_for(engine: Engine) -> None:
+    standin = ShopifyStandIn.bulk(orders=20)
+    standin.world.bulk_places = 0
+    with pulled(engine, standin) as shop:
+        assert shop.cycle().success
+        assert (len(shop.orders()), standin.world.bulks) == (20, {})
+
+
 def test_what_the_index_learns_late_arrives_with_the_next_run(engine: Engine) -> None:
     standin = ShopifyStandIn.bulk(orders=3)
     world = standin.world
