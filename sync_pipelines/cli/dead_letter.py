@@ -18,8 +18,9 @@ from sync_pipelines.cli.session import connections, open_store, operator
 from sync_pipelines.cli.shops import chosen_entities, entity_of
 from sync_pipelines.cli.summary import Summary
 from sync_pipelines.core.errors import SyncError
+from sync_pipelines.engine import by_hand
 from sync_pipelines.pipelines.commerce.one_way import PAIRS
-from sync_pipelines.store import audit, states
+from sync_pipelines.store import states
 from sync_pipelines.store.lookup import natural_keys
 from sync_pipelines.store.scopes import ensure_scope, find_scope
 from sync_pipelines.store.states import DeadLetter
@@ -140,11 +141,10 @@ def _meant(connection: Connection, letters: Sequence[Letter], id_: str) -> list[
 
 
 def _reset(connection: Connection, pipeline: str, name: str, keys: Sequence[str]) -> None:
-    scope = ensure_scope(connection, pipeline, name)
-    for key in states.reprocess(connection, scope, keys, operator()):
-        name_of_key = PIPELINES[pipeline].audit_name if pipeline in PIPELINES else "key"
-        entry = {"action": "reprocess", name_of_key: key, "success": True, "by": operator()}
-        audit.append(connection, pipeline, entry, scope=name, key=key)
+    key_field = PIPELINES[pipeline].audit_name if pipeline in PIPELINES else "key"
+    by_hand.reprocess(
+        connection, pipeline, name, keys, {"action": "reprocess", "success": True, "by": operator()}, key_field
+    )
 
 
 def _synchronize(chosen: Sequence[Letter]) -> list[ShopRun]:
