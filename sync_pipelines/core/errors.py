@@ -26,6 +26,13 @@ class FailureKind(StrEnum):
     """The peer asked to wait; see ``retry_after``."""
 
 
+class Cause(StrEnum):
+    """What a refusal was about, where that decides what people are told of it."""
+
+    DUPLICATE_KEY = "duplicate_key"
+    """Another record of the peer has a value that must be unique."""
+
+
 class SyncError(Exception):
     """Base of all errors that are meant to be read by an operator."""
 
@@ -63,6 +70,11 @@ class PeerError(SyncError):
         self.key = key
         self.operation = operation
         super().__init__(str(self))
+
+    @property
+    def cause(self) -> Cause | None:
+        """What the refusal was about, where the peer said so in a way that its client can tell."""
+        return None
 
     def __str__(self) -> str:
         where = f" [{self.operation}]" if self.operation else ""

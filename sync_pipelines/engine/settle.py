@@ -218,6 +218,7 @@ def failed(
                 payload_hash=fingerprint(change.after or {}).hex(),
                 plan_hash=plan_hash,
                 kind=error.kind,
+                cause=error.cause,
             )
             ledger.dead_lettered(connection, run, change.key, text, attempts=state.failures)
             return f"{text}; dead-lettered: {reason}"

@@ -74,9 +74,14 @@ class Conflict:
     @property
     def can_be_settled(self) -> bool:
         """Whether a decision can end it. Others end when the record, or the access, is mended in its system."""
-        if self.kind is Kind.VALIDATION_ERROR:
-            return bool(self.data.get("given_up"))
-        return self.kind not in (Kind.DUPLICATE_KEY, Kind.AUTH_ERROR)
+        if self.kind in (Kind.VALIDATION_ERROR, Kind.DUPLICATE_KEY):
+            return self.given_up
+        return self.kind is not Kind.AUTH_ERROR
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is about a write that is not tried any more, unless a person says so."""
+        return bool(self.data.get("given_up"))
 
 
 _SELECT = (
@@ -213,11 +218,14 @@ def find(connection: Connection, org: str, conflict_id: str) -> Conflict | None:
 
 
 def open_records(connection: Connection, scope: Scope, kind: Kind) -> set[str]:
-    """Return the records that have an open conflict of a kind: see :attr:`Found.record`."""
+    """Return the records of which the merge found a conflict of a kind that is open: see :attr:`Found.record`.
+
+    Those of records that were given up are left out: they end when the record is written.
+    """
     rows = connection.execute(
         text(
             "SELECT record_key FROM sync.sync_conflict WHERE scope_id = :scope_id AND applied_at IS NULL "
-            "AND conflict_type = :kind"
+            "AND conflict_type = :kind AND NOT data ? 'given_up'"
         ),
         {"scope_id": scope.id, "kind": kind.value},
     )

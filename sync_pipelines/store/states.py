@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from sync_pipelines.core.errors import FailureKind
+from sync_pipelines.core.errors import Cause, FailureKind
 from sync_pipelines.core.lifecycle import INITIAL, Event, State, advance, sources_of, target_of
 from sync_pipelines.store.scopes import Scope
 from sync_pipelines.store.statements import Part, text
@@ -35,7 +35,12 @@ class RecordState:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that was given up; ``failure_kind`` is that of its last failure, ``None`` where nobody noted it."""
+    """A record that was given up.
+
+    Attributes:
+        failure_kind: that of its last failure, ``None`` where nobody noted it.
+        cause: what its last refusal was about, where its system said so.
+    """
 
     id: int
     scope: str
@@ -50,6 +55,7 @@ class DeadLetter:
     payload_hash: str
     plan_hash: str | None
     failure_kind: FailureKind | None
+    cause: Cause | None
     state: str
     closed_at: datetime | None
     closed_by: str | None
@@ -252,6 +258,7 @@ def bury(
     payload_hash: str,
     plan_hash: str | None,
     kind: FailureKind | None = None,
+    cause: Cause | None = None,
 ) -> None:
     """Dead-letter a record that has just failed in some way, keeping its history."""
     state = find_state(connection, scope, key)
@@ -260,12 +267,13 @@ def bury(
     connection.execute(
         text(
             "INSERT INTO sync.dead_letter AS d (scope_id, key, action, first_error, last_error, attempts, "
-            "first_attempt_at, last_attempt_at, payload_hash, plan_hash, failure_kind) SELECT scope_id, key, :action, "
-            "first_error, last_error, failures, first_failed_at, last_attempt_at, :payload_hash, :plan_hash, :kind "
-            "FROM sync.record_state WHERE scope_id = :scope_id AND key = :key "
+            "first_attempt_at, last_attempt_at, payload_hash, plan_hash, failure_kind, cause) "
+            "SELECT scope_id, key, :action, first_error, last_error, failures, first_failed_at, last_attempt_at, "
+            ":payload_hash, :plan_hash, :kind, :cause FROM sync.record_state WHERE scope_id = :scope_id AND key = :key "
             "ON CONFLICT (scope_id, key) WHERE state = 'open' DO UPDATE SET last_error = EXCLUDED.last_error, "
             "last_attempt_at = EXCLUDED.last_attempt_at, attempts = d.attempts + 1, payload_hash = "
-            "EXCLUDED.payload_hash, plan_hash = EXCLUDED.plan_hash, failure_kind = EXCLUDED.failure_kind"
+            "EXCLUDED.payload_hash, plan_hash = EXCLUDED.plan_hash, failure_kind = EXCLUDED.failure_kind, "
+            "cause = EXCLUDED.cause"
         ),
         {
             "scope_id": scope.id,
@@ -274,6 +282,7 @@ def bury(
             "payload_hash": payload_hash,
             "plan_hash": plan_hash,
             "kind": kind,
+            "cause": cause,
         },
     )
     connection.execute(
@@ -339,7 +348,13 @@ def letters(connection: Connection, pair: str, *, scope: str | None = None, open
         {"pair": pair, "scope": scope, "open_only": open_only},
     )
     return [
-        DeadLetter(**{**row._mapping, "failure_kind": row.failure_kind and FailureKind(row.failure_kind)})
+        DeadLetter(
+            **{
+                **row._mapping,
+                "failure_kind": row.failure_kind and FailureKind(row.failure_kind),
+                "cause": row.cause and Cause(row.cause),
+            }
+        )
         for row in rows
     ]
 

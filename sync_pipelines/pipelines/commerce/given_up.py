@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from sync_pipelines.core.conflicts import Kind
-from sync_pipelines.core.errors import FailureKind
+from sync_pipelines.core.errors import Cause, FailureKind
 from sync_pipelines.core.two_way import Side
 from sync_pipelines.engine.two_way import TwoWayPair
 from sync_pipelines.store import conflicts, states
@@ -15,8 +15,8 @@ from sync_pipelines.store.conflicts import Found
 from sync_pipelines.store.merged_records import Scopes
 from sync_pipelines.store.states import DeadLetter
 
-KINDS = (Kind.RETRY_EXHAUSTED, Kind.VALIDATION_ERROR)
-"""A key that a system says is taken counts as a value that it refuses: the merge itself knows of double keys only."""
+KINDS = (Kind.RETRY_EXHAUSTED, Kind.DUPLICATE_KEY, Kind.VALIDATION_ERROR)
+"""A taken key shows here where only its system can tell: a trashed holder, a barcode, who came first in a race."""
 
 
 def try_settled(store: Connection, pair: TwoWayPair, scopes: Scopes) -> int:
@@ -51,6 +51,11 @@ def note_given_up(store: Connection, pair: TwoWayPair, scopes: Scopes) -> int:
         ]
     over = _open_records(store, pair, scopes) - {one.record for one in found}
     conflicts.close(store, scopes.pair, over, "it was written", kinds=KINDS)
+    for kind in KINDS:
+        others = [other for other in KINDS if other is not kind]
+        conflicts.close(
+            store, scopes.pair, [one.record for one in found if one.kind is kind], f"it is {kind} now", kinds=others
+        )
     conflicts.note(store, scopes.pair, pair.org, pair.entity, found)
     return len(found)
 
@@ -65,6 +70,8 @@ def _record(pair: TwoWayPair, side: Side, key: str) -> str:
 
 
 def _kind(letter: DeadLetter) -> Kind:
+    if letter.cause is Cause.DUPLICATE_KEY:
+        return Kind.DUPLICATE_KEY
     return Kind.VALIDATION_ERROR if letter.failure_kind is FailureKind.PERMANENT else Kind.RETRY_EXHAUSTED
 
 
@@ -81,4 +88,4 @@ def _natural_keys(store: Connection, scopes: Scopes, keys: list[str]) -> dict[st
 def _open_records(store: Connection, pair: TwoWayPair, scopes: Scopes) -> set[str]:
     standing = conflicts.standing(store, pair.org, scope=scopes.pair)
     prefixes = tuple(f"{pair.peer(side)}:" for side in Side)
-    return {one.record for one in standing if one.record.startswith(prefixes)}
+    return {one.record for one in standing if one.given_up and one.record.startswith(prefixes)}

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from sync_pipelines.core.errors import FailureKind, PeerError
+from sync_pipelines.core.errors import Cause, FailureKind, PeerError
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.systems.odoo.calls import PEER, Call
 
@@ -81,6 +81,11 @@ class OdooError(PeerError):
         super().__init__(PEER, kind, message, status=status, key=key, operation=operation)
         self.reason = reason
         self.name = name
+
+    @property
+    def cause(self) -> Cause | None:
+        """What the refusal was about."""
+        return Cause.DUPLICATE_KEY if self.reason is Reason.DUPLICATE_KEY else None
 
 
 class MalformedRow(OdooError):

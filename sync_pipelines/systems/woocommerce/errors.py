@@ -33,7 +33,7 @@ from typing import Any, NoReturn
 
 import httpx
 
-from sync_pipelines.core.errors import FailureKind, PeerError
+from sync_pipelines.core.errors import Cause, FailureKind, PeerError
 from sync_pipelines.core.redaction import Redactor
 from sync_pipelines.systems.transport import body_excerpt
 
@@ -136,6 +136,11 @@ class WooCommerceError(PeerError):
         self.field = field
         self.resource_id = resource_id
         self.params = params
+
+    @property
+    def cause(self) -> Cause | None:
+        """What the refusal was about."""
+        return Cause.DUPLICATE_KEY if self.reason is Reason.DUPLICATE else None
 
 
 class MalformedRecord(WooCommerceError):

@@ -31,21 +31,21 @@ CODES = (
     "MISMATCH-A",
     "MISMATCH-R",
     "MISMATCH-C",
-    "REFUSED-A",
-    "REFUSED-R",
+    "TAKEN-A",
+    "TAKEN-R",
     "FAILING-A",
     "FAILING-R",
     "GONE-A",
     "GONE-R",
 )
-GTINS = {"REFUSED-A": "4006381333931", "REFUSED-R": "4012345678901"}
+GTINS = {"TAKEN-A": "4006381333931", "TAKEN-R": "4012345678901"}
 ADDRESS = "ada@x.example.test"
 KINDS = {
     "MISMATCH-A": Kind.DATA_MISMATCH,
     "MISMATCH-R": Kind.DATA_MISMATCH,
     "MISMATCH-C": Kind.DATA_MISMATCH,
-    "REFUSED-A": Kind.VALIDATION_ERROR,
-    "REFUSED-R": Kind.VALIDATION_ERROR,
+    "TAKEN-A": Kind.DUPLICATE_KEY,
+    "TAKEN-R": Kind.DUPLICATE_KEY,
     "FAILING-A": Kind.RETRY_EXHAUSTED,
     "FAILING-R": Kind.RETRY_EXHAUSTED,
     "GONE-A": Kind.MANUAL_REVIEW,
@@ -222,7 +222,7 @@ def test_check_c_a_double_key_goes_before_values_that_differ_and_nothing_else_is
     ("item", "told"),
     [
         ("MISMATCH-A", "price changed in woocommerce and in odoo, and differently"),
-        ("REFUSED-A", "given up in woocommerce: "),
+        ("TAKEN-A", "given up in woocommerce: "),
         ("FAILING-A", "given up in woocommerce: "),
         ("GONE-A", "deleted in woocommerce, but price changed in odoo since both agreed"),
         ("DOUBLE", "claimed by more than one record: 1 in woocommerce"),
@@ -262,7 +262,7 @@ def test_a_settlement_is_carried_out_in_both_systems(story: Story, item: str, pr
 
 
 @pytest.mark.parametrize("item", GTINS)
-def test_a_refused_value_is_written_once_it_is_free(story: Story, item: str) -> None:
+def test_a_value_that_was_taken_is_written_once_it_is_free(story: Story, item: str) -> None:
     assert story.shop.shop.world.products[story.product(item)].values["global_unique_id"] == GTINS[item]
 
 

@@ -74,7 +74,7 @@ def test_given_one_product_that_is_refused_then_it_spoils_no_other(shop: ServedS
 
     assert (done.applied[Side.LEFT].actions["update"], done.applied[Side.LEFT].failed) == (COUNT - 1, 1)
     [conflict] = shop.conflicts()
-    assert (conflict.item, conflict.kind) == ("P-3", Kind.VALIDATION_ERROR)
+    assert (conflict.item, conflict.kind) == ("P-3", Kind.DUPLICATE_KEY)
     assert [one.id for one in shop.shop.world.products.values() if one.values.get("global_unique_id")] == [other.id]
 
 

@@ -34,6 +34,7 @@ from sync_pipelines.systems.woocommerce import (
     Variation,
     Window,
     WooCommerceClient,
+    WooCommerceError,
     reason_of,
 )
 from sync_pipelines.systems.woocommerce.listing import PAGE_SIZE
@@ -167,7 +168,7 @@ class WooCommerceProducts:
                 f"SKU {values['sku']!r:.60} belongs to product {trashed[0].id} in the trash; restore it or delete it "
                 "for good in the shop, then reprocess the record"
             )
-            raise _refused(message, natural_key) from error
+            raise WooCommerceError(FailureKind.PERMANENT, message, reason=Reason.DUPLICATE, key=natural_key) from error
 
     async def write(self, current: Record, content: Content, fields: Sequence[str]) -> None:
         """Bring the named fields to what is wanted: one request, and one more for the trash."""
