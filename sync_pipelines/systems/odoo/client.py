@@ -43,7 +43,7 @@ class OdooClient:
 
     def __init__(self, session: OdooSession) -> None:
         self.session = session
-        self._fields: dict[str, tuple[str, ...]] = {}
+        self._fields: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
         self._tax_field = ""
 
     async def server_time(self) -> datetime:
@@ -209,11 +209,11 @@ class OdooClient:
         return page.rows
 
     async def _known(self, entity: Entity[T]) -> tuple[str, ...]:
-        # By its parser, not its model: two entities may read one model.
-        name = f"{entity.model} {entity.parse.__qualname__}"
-        if name not in self._fields:
-            self._fields[name] = await known_fields(self.session, entity.model, entity.fields)
-        return self._fields[name]
+        # By its fields as well: several entities read one model, such as invoices and credit notes.
+        wanted = (entity.model, tuple(entity.fields))
+        if wanted not in self._fields:
+            self._fields[wanted] = await known_fields(self.session, *wanted)
+        return self._fields[wanted]
 
     async def _taxes(self) -> str:
         self._tax_field = self._tax_field or await orders.tax_field(self.session)
