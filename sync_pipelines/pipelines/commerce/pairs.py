@@ -178,7 +178,7 @@ async def _payments(opened: OpenShop, engine: Engine) -> EntityPair:
         blocked_in_shop=payments.blocked,
         blocked_in_odoo=payments.blocked,
     )
-    # A payment moves its order in the shop. In Odoo it may move the invoice alone, which the full sync finds.
+    # A payment moves its order in the shop, and in Odoo the order's invoice alone.
     erp = OdooOrders(opened.odoo, settings, linked)
     return EntityPair(pair, {Side.LEFT: by_keys(left.touched), Side.RIGHT: by_keys(erp.touched)})
 

@@ -14,6 +14,7 @@ from sync_pipelines.pipelines.commerce.orders.credit_notes import credit_notes, 
 from sync_pipelines.pipelines.commerce.orders.guests import partner_of_guest
 from sync_pipelines.pipelines.commerce.orders.lines import Services
 from sync_pipelines.pipelines.commerce.orders.mapping import CreditNote, Surroundings, order_of_odoo
+from sync_pipelines.pipelines.commerce.orders.moved_invoices import orders_of_moved_invoices
 from sync_pipelines.pipelines.commerce.orders.order_writing import (
     NotLinkedYet,
     Writing,
@@ -75,15 +76,16 @@ class OdooOrders:
     async def touched(self, since: datetime, *, overlap: timedelta = OVERLAP) -> list[str]:
         """Return the natural keys of the orders written to since a moment of the server's time, to be looked at.
 
-        A credit note moves no order; the full pass finds it.
+        So are those whose invoices or credit notes were: neither a payment nor a refund moves its order.
         """
         found = Sweep()
-        return [
+        written = [
             self._settings.key_of(number)
             async for page in self._client.sweep(ORDERS, found, domain=self._ours(), since=since, overlap=overlap)
             for row in page.rows
             if (number := self._settings.order_id_of(row.client_order_ref)) is not None
         ]
+        return written + await orders_of_moved_invoices(self._client, self._settings, since, overlap)
 
     async def look(self, natural_keys: Sequence[str], sweep: Sweep) -> AsyncIterator[Sequence[Record]]:
         """Yield the orders with some references."""
