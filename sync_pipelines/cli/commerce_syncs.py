@@ -53,6 +53,7 @@ _sync = click.argument("sync_id", metavar="SYNC")
     "they do, and nothing that is wrong counts as failed.",
 )
 @click.option("--key", metavar="TEXT", help="Start nothing if a sync was started with this key before.")
+@click.option("--draft", is_flag=True, help="Store it only; 'sync-pipelines commerce resume' starts it.")
 @_json
 def start(
     shop: str | None,
@@ -64,6 +65,7 @@ def start(
     delay: int | None,
     strategy: str | None,
     key: str | None,
+    draft: bool,
     as_json: bool,
 ) -> None:
     """Start a sync of a shop that can be paused, resumed and cancelled.
@@ -89,6 +91,7 @@ def start(
         "systems": list(systems or SYSTEMS),
         "entityTypes": [entity.value for entity in chosen_entities(one, entities)],
         "syncConfig": {name: value for name, value in config.items() if value is not None},
+        "draft": draft,
     }
     with open_store() as engine:
         told = _ask(engine, one.organization, "start", request | ({"idempotencyKey": key} if key else {}))
@@ -206,7 +209,7 @@ COMMANDS: Sequence[click.Command] = (
     _steering("pause", "Let a sync rest. Changes in hand are finished first."),
     _steering(
         "resume",
-        "Queue a sync again that is paused, or that ended with something left over; settlements are carried out.",
+        "Queue a draft, or again a sync that is paused or ended with something left over; settlements are carried out.",
     ),
     _steering("cancel", "End a sync for good. Changes in hand are finished first; what was done stays."),
     activity,

@@ -25,6 +25,7 @@ class Status(StrEnum):
     """Where a sync stands."""
 
     DRAFT = "draft"
+    """Stored, and carried out by nobody until somebody starts it."""
     QUEUED = "queued"
     """Waits for a worker."""
     PROCESSING = "processing"
@@ -76,6 +77,9 @@ ACTIVE = frozenset({Status.QUEUED, Status.PROCESSING})
 OVER = frozenset({Status.DONE, Status.PARTIAL, Status.FAILED, Status.CANCELLED})
 
 
+_ANYTIME = (Step.START, Step.RESUME, Step.CANCEL)
+
+
 class IllegalStep(ValueError):
     """This cannot happen to a sync in this status."""
 
@@ -89,7 +93,7 @@ def take(status: Status, step: Step) -> Status:
     try:
         return STEPS[status, step]
     except KeyError:
-        possible = [known for before, known in STEPS if before is status and known in (Step.RESUME, Step.CANCEL)]
+        possible = [known for before, known in STEPS if before is status and known in _ANYTIME]
         hint = f"; it can {' or '.join(possible)}" if possible else ""
         raise IllegalStep(f"a sync that is {status} cannot {step}{hint}") from None
 
@@ -170,6 +174,7 @@ class StartRequest(_Strict):
     Attributes:
         shop: connection; may be left out by an organization that has one.
         idempotencyKey: a repeated request with the same key is answered with the sync that the first one started.
+        draft: store the sync only; it is queued by a start or a resume that names it.
     """
 
     action: Literal["start"] = "start"
@@ -178,6 +183,7 @@ class StartRequest(_Strict):
     syncConfig: SyncConfig = SyncConfig()
     shop: str | None = None
     idempotencyKey: str | None = Field(default=None, min_length=1, max_length=200)
+    draft: bool = False
 
     @field_validator("systems")
     @classmethod

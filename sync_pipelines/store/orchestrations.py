@@ -87,7 +87,7 @@ def count_active(connection: Connection, org: str) -> int:
 
 
 def create(connection: Connection, org: str, shop: str, request: StartRequest, by: str) -> Orchestration:
-    """Queue a sync."""
+    """Queue a sync, or store it as a draft."""
     sync_id = connection.execute(
         text(
             "INSERT INTO sync.sync_orchestration (org_id, shop, systems, entity_types, status, config, started_by, "
@@ -99,7 +99,7 @@ def create(connection: Connection, org: str, shop: str, request: StartRequest, b
             "shop": shop,
             "systems": canonical_json([str(one) for one in request.systems]),
             "entities": canonical_json([str(one) for one in request.entityTypes]),
-            "status": take(Status.DRAFT, Step.START),
+            "status": Status.DRAFT if request.draft else take(Status.DRAFT, Step.START),
             "config": request.syncConfig.model_dump_json(),
             "by": by,
             "key": request.idempotencyKey,

@@ -32,11 +32,14 @@ def pause_or_cancel(connection: Connection, sync: Orchestration, step: Step, by:
 
 
 def resume(connection: Connection, sync: Orchestration, by: str) -> Orchestration:
-    """Queue a sync that is locked once more. Whatever was given up in it gets another chance.
+    """Queue a sync that is locked once more, or a draft. Whatever was given up in it gets another chance.
 
     Raises:
-        IllegalStep: it is neither paused nor over with something left.
+        IllegalStep: it is neither a draft, nor paused, nor over with something left.
     """
+    if sync.status is Status.DRAFT:
+        # Nothing of it was begun: its start is noted by the worker that takes it up, as that of any other.
+        return orchestrations.move(connection, sync, Step.START)
     resumed = orchestrations.move(connection, sync, Step.RESUME)
     if sync.status in OVER:
         sync_items.reopen(connection, sync)

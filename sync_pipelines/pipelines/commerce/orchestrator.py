@@ -23,6 +23,7 @@ from sync_pipelines.core.orchestration import (
     REQUESTS_PER_MINUTE,
     IllegalStep,
     StartRequest,
+    Status,
     Step,
     in_words,
 )
@@ -109,12 +110,14 @@ def admit(engine: Engine, org: str) -> None:
 
 
 def start(engine: Engine, caller: Caller, request: Document) -> Document:
-    """Queue a sync; a worker takes it up.
+    """Queue a sync, and a worker takes it up; or store it as a draft, to be started by a request with its ``syncId``.
 
     Raises:
-        Refused: (400) an unknown system, entity, shop or setting, or one beyond its limit; (409) the organization has
-            as many syncs under way as it may.
+        Refused: (400) an unknown system, entity, shop or setting, or one beyond its limit; (404) the organization has
+            no such draft; (409) the organization has as many syncs under way as it may, or what is named is no draft.
     """
+    if request.keys() == {"action", "syncId"}:
+        return _start_draft(engine, caller, request)
     try:
         wanted = StartRequest.model_validate(request)
     except ValidationError as error:
@@ -126,10 +129,10 @@ def start(engine: Engine, caller: Caller, request: Document) -> Document:
             before = orchestrations.started_before(connection, caller.org, wanted.idempotencyKey)
             if before is not None:
                 return _moved(before, "Sync orchestration was started before")
-        _refuse_too_many(connection, caller)
-        return _moved(
-            orchestrations.create(connection, caller.org, shop, wanted, caller.person), "Sync orchestration started"
-        )
+        if not wanted.draft:
+            _refuse_too_many(connection, caller)
+        stored = orchestrations.create(connection, caller.org, shop, wanted, caller.person)
+        return _moved(stored, "Sync orchestration stored as a draft" if wanted.draft else "Sync orchestration started")
 
 
 def status(engine: Engine, caller: Caller, request: Document) -> Document:
@@ -186,20 +189,12 @@ def cancel(engine: Engine, caller: Caller, request: Document) -> Document:
 
 
 def resume(engine: Engine, caller: Caller, request: Document) -> Document:
-    """Queue a sync again that is paused, or that ended with something left over, and carry settlements out.
+    """Queue a sync again that is paused, or that ended with something left over, and carry settlements out; or a draft.
 
     Raises:
         Refused: (404) the organization has no such sync; (409) it cannot be resumed, or too many are under way.
     """
-    with engine.begin() as connection:
-        orchestrations.lock_organization(connection, caller.org)
-        sync = _find(connection, caller, request, locked=True)
-        try:
-            resumed = sync_steps.resume(connection, sync, caller.person)
-        except IllegalStep as error:
-            raise Refused(409, str(error)) from None
-        _refuse_too_many(connection, caller, most=MOST_ACTIVE + 1)
-        return _moved(resumed, "Sync orchestration resumed")
+    return _queue(engine, caller, request, "Sync orchestration resumed")
 
 
 def conflicts(engine: Engine, caller: Caller, request: Document) -> Document:
@@ -317,6 +312,26 @@ def _find(connection: Connection, caller: Caller, request: Document, *, locked: 
     if sync is None:
         raise Refused(404, f"there is no sync {sync_id}")
     return sync
+
+
+def _start_draft(engine: Engine, caller: Caller, request: Document) -> Document:
+    with engine.begin() as connection:
+        status = _find(connection, caller, request).status
+    if status is not Status.DRAFT:
+        raise Refused(409, f"a sync that is {status} is no draft; one that is paused or left something over is resumed")
+    return _queue(engine, caller, request, "Sync orchestration started")
+
+
+def _queue(engine: Engine, caller: Caller, request: Document, message: str) -> Document:
+    with engine.begin() as connection:
+        orchestrations.lock_organization(connection, caller.org)
+        sync = _find(connection, caller, request, locked=True)
+        try:
+            queued = sync_steps.resume(connection, sync, caller.person)
+        except IllegalStep as error:
+            raise Refused(409, str(error)) from None
+        _refuse_too_many(connection, caller, most=MOST_ACTIVE + 1)
+        return _moved(queued, message)
 
 
 def _steer(engine: Engine, caller: Caller, request: Document, step: Step) -> Document:

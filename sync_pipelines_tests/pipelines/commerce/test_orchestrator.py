@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from sync_pipelines.core.errors import FailureKind, RunStopped
-from sync_pipelines.core.orchestration import Activity, Status, SyncEntity
+from sync_pipelines.core.orchestration import MOST_ACTIVE, Activity, Status, SyncEntity
 from sync_pipelines.core.two_way import Side
 from sync_pipelines.engine.stopping import Stop
 from sync_pipelines.pipelines.commerce.orchestrator import Answer, Caller, answer
@@ -695,3 +695,33 @@ def test_given_a_plan_that_the_guard_holds_the_sync_ends_partial_and_says_why(de
     assert "for odoo is held" in desk.status(sync_id)["errorMessage"]
     assert desk.queue(sync_id) == {"total": 9, "skipped": 9}
     assert all(row["state"] == "active" for row in desk.world.shown(RIGHT).values())
+
+
+def test_given_a_draft_then_nobody_carries_it_out_nor_counts_it_until_it_is_started(desk: Desk) -> None:
+    stock_up(desk, 1)
+    drafts = [desk.starts(draft=True) for _ in range(MOST_ACTIVE + 1)]
+    assert {desk.status(one)["status"] for one in drafts} == {"draft"}
+    assert desk.works(drafts[0]) is None
+    assert desk.asks("pause", syncId=drafts[0]).status == 409
+
+    started, resumed = desk.asks("start", syncId=drafts[0]), desk.asks("resume", syncId=drafts[1])
+    assert [(one.body["syncId"], one.body["status"]) for one in (started, resumed)] == [
+        (drafts[0], "queued"),
+        (drafts[1], "queued"),
+    ]
+    assert desk.asks("start", syncId=drafts[0]).status == 409
+    assert desk.works(drafts[0]) is Status.DONE
+    assert desk.log(drafts[0])[0] is Activity.SYNC_STARTED
+    assert desk.asks("cancel", syncId=drafts[2]).body["status"] == "cancelled"
+
+
+def test_given_as_many_syncs_as_may_be_then_a_draft_stays_one_and_another_organization_cannot_start_it(
+    desk: Desk,
+) -> None:
+    draft = desk.starts(draft=True)
+    for _ in range(MOST_ACTIVE):
+        desk.starts()
+
+    assert desk.asks("start", syncId=draft).status == 409
+    assert desk.status(draft)["status"] == "draft"
+    assert desk.asks("start", org="org-2", syncId=draft).status == 404
