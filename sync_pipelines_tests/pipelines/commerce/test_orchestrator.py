@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from sync_pipelines.core.errors import FailureKind, RunStopped
+from sync_pipelines.core.errors import DatabaseUnavailable, FailureKind, RunStopped
 from sync_pipelines.core.orchestration import MOST_ACTIVE, Activity, Status, SyncEntity
 from sync_pipelines.core.two_way import Side
+from sync_pipelines.engine import merging
 from sync_pipelines.engine.stopping import Stop
 from sync_pipelines.pipelines.commerce.orchestrator import Answer, Caller, answer
 from sync_pipelines.pipelines.commerce.sync_shop import Pairs
@@ -279,6 +280,43 @@ def test_check_d_what_fails_in_a_batch_is_counted_there_alone_and_nothing_is_hal
         entries = sync_activity.entries(connection, ORG, sync_id)
     outcomes = [entry.details["outcomes"] for entry in entries if entry.action is Activity.BATCH_PROCESSED]
     assert outcomes == [{"applied": 2}, {"failed": 2}, {"applied": 2}]
+
+
+FULL_DISK = """
+CREATE FUNCTION sync.disk_is_full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER disk_is_full BEFORE INSERT ON sync.sync_conflict FOR EACH ROW
+WHEN (NEW.item_id = 'n3') EXECUTE FUNCTION sync.disk_is_full()
+"""
+
+
+def test_check_d_a_database_fault_in_a_batch_takes_all_of_it_back_and_the_rerun_completes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        desk.world.both(f"n{number}", price="1")
+    assert desk.works(desk.starts()) is Status.DONE
+    for number in range(6):
+        desk.world.put(LEFT, f"w-n{number}", f"n{number}", price="2")
+        desk.world.put(RIGHT, f"o-n{number}", f"n{number}", price="3")
+    desk.sql(FULL_DISK)
+    # A batch of the merge: its record, and the conflict of each, are written one table after the other.
+    monkeypatch.setattr(merging, "BATCH", 2)
+    sync_id = desk.configured(conflictStrategy="manual")
+
+    with pytest.raises(DatabaseUnavailable, match="could not extend file"):
+        desk.works(sync_id)
+    told = {one.item for one in desk.world.conflicts()}
+    contested = "SELECT natural_key FROM sync.merged WHERE cardinality(contested) > 0"
+    assert {row.natural_key for row in desk.world.sql(contested)} == told
+    assert "n3" not in told
+    assert len(told) in (0, 2, 4)
+
+    desk.sql("DROP FUNCTION sync.disk_is_full CASCADE")
+    assert desk.works(sync_id) is Status.PARTIAL
+    assert {row.natural_key for row in desk.world.sql(contested)} == {f"n{number}" for number in range(6)}
+    assert {one.item for one in desk.world.conflicts()} == {f"n{number}" for number in range(6)}
+    assert len(desk.world.conflicts()) == 6
 
 
 def test_check_e_a_second_sync_writes_nothing_and_every_write_is_in_the_log_once(desk: Desk) -> None:
