@@ -141,6 +141,53 @@ def test_a_sync_leaves_a_conflict_that_is_listed_settled_and_carried_out(shops: 
     )
 
 
+@pytest.mark.long
+def test_given_two_entities_that_moved_on_both_sides_then_the_preview_counts_each_and_writes_nothing(
+    shops: Shops,
+) -> None:
+    shops.configure(entities=["customers", "products"])
+    world, odoo = shops.shop.world, shops.odoo.world
+    for sku in ("KEPT", "PRICED"):
+        world.add_product(sku=sku, name=sku, regular_price="5.00")
+    odoo.create("product.product", name="LOST", default_code="LOST", list_price=5.0)
+    assert shops.run("commerce", "sync").returncode == 0
+    product = {str(one.values["sku"]): one.id for one in world.products.values()}
+    variant = {sku: odoo.find("product.product", ["default_code", "=", sku])[0] for sku in product}
+    customer = {one.email: one.id for one in world.customers.values()}
+    [third] = odoo.find("res.partner", ["email_normalized", "=", "customer2@example.test"])
+    del world.customers[customer["customer1@example.test"]]
+    odoo.write("res.partner", third, city="Hamburg")
+    odoo.create("res.partner", name="Olaf Odoo", email="olaf@example.test", customer_rank=1)
+    odoo.unlink("product.product", variant["LOST"])
+    world.edit_product(product["KEPT"], name="Kept and renamed")
+    world.add_product(sku="NEW", name="New", regular_price="1.00")
+    world.edit_product(product["PRICED"], regular_price="6.00")
+    odoo.write("product.product", variant["PRICED"], list_price=7.0)
+    before = world.revision, list(odoo.writes)
+
+    planned = shops.run("commerce", "preview", "nordwind", "--full", "--json")
+
+    assert planned.returncode == 0, planned.stderr
+    told = json.loads(planned.stdout)
+    # The first customer's name is contested since the first sync.
+    assert {one["entity"]: one["conflicts"] for one in told} == {"customers": 1, "products": 1}
+    systems = {(one["entity"], one["system"]): one for entity in told for one in entity["systems"]}
+    assert {name: (one["new"], one["updated"], one["deleted"]) for name, one in systems.items()} == {
+        ("customers", "WooCommerce"): (1, 1, 0),
+        ("customers", "Odoo"): (0, 0, 1),
+        ("products", "WooCommerce"): (0, 0, 1),
+        ("products", "Odoo"): (1, 1, 0),
+    }
+    named = {name: {one["what"]: one["record"] for one in found["examples"]} for name, found in systems.items()}
+    assert named == {
+        ("customers", "WooCommerce"): {"new": "olaf@example.test", "updated": "customer2@example.test"},
+        ("customers", "Odoo"): {"deleted": "customer1@example.test"},
+        ("products", "WooCommerce"): {"deleted": "LOST"},
+        ("products", "Odoo"): {"new": "NEW", "updated": "KEPT"},
+    }
+    assert (world.revision, list(odoo.writes)) == before
+
+
 def test_the_store_keeps_a_shop_under_these_names() -> None:
     assert tuple(PAIRS) == tuple(f"{NAME}_{peer}" for peer in PEERS)
 
