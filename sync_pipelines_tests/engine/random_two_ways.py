@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +18,10 @@ from sqlalchemy import Connection, Engine, event
 from sync_pipelines.core.conflicts import Kind, Resolution
 from sync_pipelines.core.errors import FailureKind, SyncError
 from sync_pipelines.core.guard import GuardLimits
-from sync_pipelines.core.two_way import Rule, Side
+from sync_pipelines.core.two_way import Contest, Rule, Side
+from sync_pipelines.store.conflicts import Conflict
 from sync_pipelines_tests.engine.two_way_worlds import TwoWayWorld
+from sync_pipelines_tests.engine.typed_values import TypedValues
 from sync_pipelines_tests.engine.worlds import Fault, breaker_open, is_archived, lost_reply, refused, rolled_back
 
 FIELDS = ("price", "color", "stock", "note", "name")
@@ -44,13 +46,15 @@ class Life:
     """What people did to a record since both systems last agreed about everything.
 
     Attributes:
-        said: (field, system) -> the last value that was typed there.
+        fields: field -> what was typed into it.
+        choices: field -> conflict that a person settled, and the value decided for.
         deleted: systems in which it was deleted.
         lenient: its end may be another one for a reason that is no fault: a person settled a conflict about it, or
             what was deleted was our own copy that no merge had seen.
     """
 
-    said: dict[tuple[str, Side], str] = field(default_factory=dict)
+    fields: dict[str, TypedValues]
+    choices: dict[str, tuple[str, str]] = field(default_factory=dict)
     deleted: set[Side] = field(default_factory=set)
     lenient: bool = False
 
@@ -65,9 +69,10 @@ class RandomLife:
         policies = {"retired": is_archived, "quiet_seconds": 0.0, "guard": guard, "lenient_fields": frozenset({"note"})}
         self.world.options["policies"] = dict.fromkeys(Side, policies)
         self.world.erp.cleaned.add("note")
-        self.lives: dict[str, Life] = defaultdict(Life)
+        self.lives: dict[str, Life] = {}
         self.values = 0
         self.story: list[str] = []
+        self.wrongs: list[str] = []
         for number in range(self.dice.randint(3, 6)):
             where = self.dice.choice([Side.LEFT, Side.RIGHT, None])
             for side in Side if where is None else [where]:
@@ -78,10 +83,8 @@ class RandomLife:
         self._agree()
         for _ in range(self.dice.randint(6, 14)):
             self._step()
-        self._heal()
-        if not self._rest():
-            return ["it does not come to rest"]
-        return self._wrongs()
+        self._agree()
+        return self.wrongs
 
     def _step(self) -> None:
         steps = [self._edit] * 6 + [self._run] * 4 + [self._fail] * 3 + [self._kill] * 2
@@ -101,20 +104,23 @@ class RandomLife:
         self.values += 1
         value = f" v{self.values} " if name == "note" else f"v{self.values}"
         target = self.world.side(side)
+        content = target.rows[key].content
+        life = self.lives[content["id"]]
+        self._take_note_of_choices(life, name, is_edited=True)
+        life.fields[name].say(side, value.strip(), _text(content, name), doubtful=self._is_in_doubt(side, key))
         target.put(key, natural_key=value if name == "name" else None, **{name: value})
-        self.lives[target.rows[key].content["id"]].said[name, side] = value
         self._tell(f"{side} {key} {name}={value}")
 
     def _create(self) -> None:
         self.values += 1
         side = self.dice.choice(list(Side))
         self._put(side, f"new{self.values}", f"v{self.values}", f"v{self.values}")
-        self.lives[f"new{self.values}"] = Life()
         self._tell(f"{side} creates new{self.values}")
 
     def _put(self, side: Side, id_: str, name: str, value: str) -> None:
         fields = dict.fromkeys(FIELDS[:-1], value)
         self.world.put(side, f"{'w' if side is Side.LEFT else 'o'}-{id_}", name, id=id_, **fields)
+        self.lives[id_] = _new_life({"name": name, **fields})
 
     def _delete(self) -> None:
         if (row := self._pick()) is not None:
@@ -161,18 +167,55 @@ class RandomLife:
 
     def _settle(self) -> None:
         for conflict in self.world.conflicts():
-            if conflict.scope == self.world.scope and not conflict.is_resolved and self.dice.random() < 0.7:
+            if conflict.is_resolved or not conflict.can_be_settled:
+                continue
+            if conflict.scope == self.world.scope and self.dice.random() < 0.7:
                 resolution = self.dice.choice([Resolution.ACCEPT, Resolution.REJECT])
                 self.world.settle(conflict, resolution)
                 for id_ in self._ids(conflict.record, conflict.item):
-                    self.lives[id_].lenient |= conflict.kind is not Kind.DATA_MISMATCH
+                    self._decide(id_, conflict, resolution)
                 self._tell(f"{resolution} {conflict.kind} of {conflict.item}")
 
+    def _decide(self, id_: str, conflict: Conflict, resolution: Resolution) -> None:
+        """Note what a person decided. It does not count where somebody typed something since the conflict was found."""
+        life = self.lives[id_]
+        life.lenient |= conflict.kind is not Kind.DATA_MISMATCH
+        rows = {side: self._by_id(side)[id_][0] for side in Side if id_ in self._by_id(side)}
+        for name, contest in conflict.fields.items():
+            value = contest.left if resolution is Resolution.ACCEPT else contest.right
+            seen = {Side.LEFT: contest.left, Side.RIGHT: contest.right}
+            if all(rows[side].get(name) in (seen[side], value) for side in rows):
+                life.choices[name] = conflict.id, str(value).strip()
+
+    def _take_note_of_choices(self, life: Life, name: str, *, is_edited: bool = False) -> None:
+        """Let a decision count that was carried out; one that waits is void once somebody types something."""
+        if (choice := life.choices.get(name)) is None:
+            return
+        waits = any(one.id == choice[0] for one in self.world.conflicts())
+        if not waits:
+            life.fields[name].decided(choice[1])
+        if not waits or is_edited:
+            del life.choices[name]
+
+    def _is_in_doubt(self, side: Side, key: str) -> bool:
+        """Say whether the engine has yet to learn whether its last write to a record arrived."""
+        return bool(
+            self.world.sql(
+                "SELECT FROM sync.effect e JOIN sync.scope s ON s.id = e.scope_id AND s.name = :scope "
+                "WHERE s.pair = :pair AND e.state IN ('intended', 'in_doubt') AND :key = e.right_key",
+                scope=self.world.scope,
+                pair=f"twoways_{self.world.pair.peer(side)}",
+                key=key,
+            )
+        )
+
     def _agree(self) -> None:
-        """Come to rest; what was said until here is settled."""
+        """Come to rest, and see that all is as it is to be; what was said until here is settled."""
         self._heal()
-        if self._rest() and not self._open() and not self._wrongs():
-            self.lives.clear()
+        self.wrongs += self._found_wrong() if self._rest() else ["it does not come to rest"]
+        if not self._open() and not self.wrongs:
+            rows = [row.content for side in Side for row in self.world.side(side).rows.values()]
+            self.lives = {str(content["id"]): _new_life(content) for content in rows if "id" in content}
             self._tell("all agree")
 
     def _run(self) -> None:
@@ -200,50 +243,83 @@ class RandomLife:
             self.world.sql("UPDATE sync.record_state SET state = 'pending', failures = 0 WHERE state = 'dead_lettered'")
             self.world.sql("UPDATE sync.dead_letter SET state = 'reprocessed' WHERE state = 'open'")
             before = self.world.writes, str([self.world.shown(side) for side in Side])
+            is_agreed = self._is_agreed()
             self._run()
+            if is_agreed and self.world.writes != before[0]:
+                self.wrongs.append("both systems agreed, and a run wrote something")
             quiet = quiet + 1 if before == (self.world.writes, str([self.world.shown(side) for side in Side])) else 0
             if quiet == 2:
                 return True
         return False
 
-    def _wrongs(self) -> list[str]:
-        return list(self._found_wrong())
+    def _is_agreed(self) -> bool:
+        """Say whether both systems show the same of every record, and nothing waits for a person."""
+        rows = {side: self._by_id(side) for side in Side}
+        shown = {
+            side: {id_: [{n: _text(c, n) for n in c} for c in cs] for id_, cs in rows[side].items()} for side in Side
+        }
+        return shown[Side.LEFT] == shown[Side.RIGHT] and not self._open()
 
     def _found_wrong(self) -> Iterator[str]:
         rows = {side: self._by_id(side) for side in Side}
-        explained, held = self._explained(), self._held()
+        explained, contested, held = self._explained(), self._contested(), self._held()
         for side in Side:
             for id_, found in rows[side].items():
                 if len(found) > 1:
                     yield f"{id_} is {len(found)} times in {side}"
+        yield from (f"{one.id} is settled, and not carried out" for one in self._open() if one.is_resolved and not held)
         for id_ in sorted({*rows[Side.LEFT], *rows[Side.RIGHT]} - explained):
             here = {side: rows[side][id_][0] if id_ in rows[side] else None for side in Side}
-            yield from self._wrong_about(id_, here, held)
+            if not held:
+                yield from self._wrong_about(id_, here, contested.get(id_, {}))
 
-    def _wrong_about(self, id_: str, here: dict[Side, Any], held: bool) -> Iterator[str]:
+    def _wrong_about(self, id_: str, here: dict[Side, Any], contested: Mapping[str, Contest]) -> Iterator[str]:
         life = self.lives[id_]
         missing = [side for side in Side if here[side] is None]
         if missing:
-            other = here[missing[0].other]
-            if not is_archived(other) and not held:
+            if not is_archived(here[missing[0].other]):
                 yield f"{id_} is not in {missing[0]}, and in service across"
             return
-        if life.deleted and not life.lenient and not held and not all(is_archived(here[side]) for side in Side):
+        if life.deleted and not life.lenient and not all(is_archived(here[side]) for side in Side):
             yield f"{id_} was deleted in {sorted(life.deleted)} and is back"
         for name in (*FIELDS, "state"):
-            left, right = (str(here[side].get(name)).strip() for side in Side)
-            if left != right and not held:
+            left, right = (_text(here[side], name) for side in Side)
+            if (contest := contested.get(name)) is not None:
+                if (left, right) != (str(contest.left).strip(), str(contest.right).strip()):
+                    yield f"{name} of {id_} is {left} and {right}, but the conflict says {contest}"
+            elif left != right:
                 yield f"{name} of {id_} is {left} on the left and {right} on the right"
-            said = {side: life.said[name, side].strip() for side in Side if (name, side) in life.said}
-            if name == "stock":
-                said.pop(Side.RIGHT, None)
-            if said and not life.lenient and not held and left not in said.values():
-                yield f"{name} of {id_} is {left}, but people said {said}"
+            if name in life.fields and not life.lenient:
+                yield from self._wrong_value(id_, life, name, left, contest)
+
+    def _wrong_value(self, id_: str, life: Life, name: str, value: str, contest: Contest | None) -> Iterator[str]:
+        """Compare a value that both systems show, or the conflict about it, with what people typed."""
+        self._take_note_of_choices(life, name)
+        rule, typed = RULES.get(name, Rule()), life.fields[name]
+        if contest is not None and not typed.may_be_contested(rule):
+            yield f"{name} of {id_} is contested, and is to be {typed.due(rule)}: {typed}"
+        elif contest is None and value not in (due := typed.due(rule)):
+            yield f"{name} of {id_} is {value}, and is to be {due or 'contested'}: {typed}"
 
     def _explained(self) -> set[str]:
-        return {id_ for conflict in self._open() for id_ in self._ids(conflict.record, conflict.item)}
+        """Return the records of which a conflict says that a person has to look at them as a whole."""
+        return {
+            id_
+            for conflict in self._open()
+            if conflict.kind is not Kind.DATA_MISMATCH
+            for id_ in self._ids(conflict.record, conflict.item)
+        }
 
-    def _open(self) -> list[Any]:
+    def _contested(self) -> dict[str, dict[str, Contest]]:
+        """Return the fields that people have to decide about, by record."""
+        return {
+            id_: conflict.fields
+            for conflict in self._open()
+            if conflict.kind is Kind.DATA_MISMATCH
+            for id_ in self._ids(conflict.record, conflict.item)
+        }
+
+    def _open(self) -> list[Conflict]:
         return [one for one in self.world.conflicts() if one.scope == self.world.scope]
 
     def _ids(self, record: str, item: str) -> set[str]:
@@ -285,6 +361,15 @@ class RandomLife:
 
     def _tell(self, line: str) -> None:
         self.story.append(line)
+
+
+def _new_life(content: Mapping[str, Any]) -> Life:
+    return Life({name: TypedValues(_text(content, name)) for name in FIELDS})
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
+    """Return what a system shows of a field. One of them cuts the blanks around a note."""
+    return str(content.get(name)).strip()
 
 
 @contextmanager
