@@ -9,17 +9,17 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine
 
 from sync_pipelines.core.conflicts import Kind, Resolution
 from sync_pipelines.core.errors import FailureKind, SyncError
 from sync_pipelines.core.guard import GuardLimits
 from sync_pipelines.core.two_way import Contest, Rule, Side
 from sync_pipelines.store.conflicts import Conflict
+from sync_pipelines_tests.engine.killed_runs import Killed, killed_after
 from sync_pipelines_tests.engine.two_way_worlds import TwoWayWorld
 from sync_pipelines_tests.engine.typed_values import TypedValues
 from sync_pipelines_tests.engine.worlds import Fault, breaker_open, is_archived, lost_reply, refused, rolled_back
@@ -35,10 +35,6 @@ FAULTS: tuple[Fault, ...] = (
 )
 MOST_RUNS = 14
 """Until everything has come to rest, once nothing fails any more."""
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 @dataclass
@@ -88,6 +84,7 @@ class RandomLife:
 
     def _step(self) -> None:
         steps = [self._edit] * 6 + [self._run] * 4 + [self._fail] * 3 + [self._kill] * 2
+        steps += [self._edit_both] * 2
         steps += [self._delete, self._create, self._rename, self._set_apart, self._gap, self._settle, self._agree]
         self.dice.choice(steps)()
 
@@ -95,6 +92,17 @@ class RandomLife:
         if (row := self._pick()) is not None:
             side, key = row
             self._say(side, key, self.dice.choice(FIELDS[:-1]))
+
+    def _edit_both(self) -> None:
+        """Let people of both systems edit a field before either knows of the other."""
+        if (row := self._pick()) is not None:
+            side, key = row
+            id_, name = self.world.side(side).rows[key].content["id"], self.dice.choice(FIELDS[:-1])
+            self._say(side, key, name)
+            for there in self.world.side(side.other).rows.values():
+                if there.content.get("id") == id_ and not is_archived(there.content):
+                    self._say(side.other, there.key, name)
+                    break
 
     def _rename(self) -> None:
         if (row := self._pick()) is not None:
@@ -370,23 +378,3 @@ def _new_life(content: Mapping[str, Any]) -> Life:
 def _text(content: Mapping[str, Any], name: str) -> str:
     """Return what a system shows of a field. One of them cuts the blanks around a note."""
     return str(content.get(name)).strip()
-
-
-@contextmanager
-def killed_after(engine: Engine, statements: int) -> Iterator[None]:
-    """Let the process die before one of its next statements: from then on it says nothing more to the database."""
-    left = statements
-
-    def count(_connection: Connection, cursor: Any, *_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left <= 0:
-            # SQLAlchemy leaves it to the garbage collector here, and the driver warns of that at any later time.
-            cursor.close()
-            raise Killed
-
-    event.listen(engine, "before_cursor_execute", count)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
