@@ -11,7 +11,7 @@ from sync_pipelines_tests.conformance.subject import Side
 from sync_pipelines_tests.faults.expected import Expected, Outcome
 from sync_pipelines_tests.faults.fault import Family, Fault
 from sync_pipelines_tests.faults.registry import FAULTY
-from sync_pipelines_tests.faults.table import FAULTS, Cell, table
+from sync_pipelines_tests.faults.table import FAULTS, Cell, left_out, table
 from sync_pipelines_tests.kills.points import CHANGE_POINTS
 from sync_pipelines_tests.kills.worlds import ACTIONS, actions_of
 
@@ -42,6 +42,9 @@ def faults() -> str:
     parts = [
         f"{len(FAULTS)} faults, {shown} cells. Each cell is the id of a `test_fault[...]` in `faults/test_faults.py`."
     ]
+    for registration, pair in FAULTY:
+        if number := left_out(registration, pair):
+            parts.append(f"Of {registration.name}, {number} cells are not run and empty: {pair.only_because}.")
     for family in Family:
         parts += ["", f"### {family}", "", f"| what goes wrong | at the | {' | '.join(names)} |"]
         parts.append(f"|---|---|{'---|' * len(names)}")

@@ -10,6 +10,10 @@ from typing import Any
 from sync_pipelines_tests.conformance.subject import Side, Subject
 from sync_pipelines_tests.faults.expected import Expected
 
+SHOWN_ELSEWHERE = (
+    "the engine and the transport are the same for all, and the offerings show each fault at one side at least"
+)
+
 
 @dataclass(frozen=True)
 class StrangeValue:
@@ -76,8 +80,8 @@ class PairFaults:
     Attributes:
         secrets: every credential of its subject, marked so that it is recognized anywhere.
         absent: why a fault cannot occur, by its id and side: ``listing-looping-left``.
-        only: cells that are run, by id and side, where the others would show the engine and the transport once more;
-            ``None`` for all.
+        only: cells that are run, by id and side; ``None`` for all.
+        only_because: why the others are not; the documentation tells it.
         expected: what a run comes to where this pair differs from the table, by id and side.
         times: name of the field that holds a row's time, by side.
         time_forms: how such a time is written, as ``strftime`` has it, where that is not ISO 8601 with a ``Z``.
@@ -94,6 +98,7 @@ class PairFaults:
     secrets: tuple[str, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
+    only_because: str = ""
     expected: Mapping[str, Expected] = field(default_factory=dict)
     times: Mapping[Side, str] = field(default_factory=dict)
     time_forms: Mapping[Side, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sync_pipelines_tests.conformance.subject import Registration, Side
 from sync_pipelines_tests.faults.echoes import ECHOES
@@ -65,6 +65,19 @@ def table() -> list[Cell]:
 def cells() -> list[Cell]:
     """Return the cells that can occur."""
     return [cell for cell in table() if not cell.absent]
+
+
+def left_out(registration: Registration, pair: PairFaults) -> int:
+    """Return how many cells of a pipeline could occur and are not run.
+
+    Raises:
+        LookupError: some are not, and nothing says why.
+    """
+    every = [cell for fault in FAULTS for cell in _cells(registration, replace(pair, only=None), fault)]
+    run = [cell for fault in FAULTS for cell in _cells(registration, pair, fault)]
+    if len(run) < len(every) and not pair.only_because:
+        raise LookupError(f"{registration.name}: {len(every) - len(run)} cells are not run, and nothing says why")
+    return len(every) - len(run)
 
 
 def _cells(registration: Registration, pair: PairFaults, fault: Fault) -> Iterator[Cell]:

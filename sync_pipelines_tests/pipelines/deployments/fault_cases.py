@@ -12,7 +12,7 @@ from sync_pipelines.sandbox.rewriting import REMOVED
 from sync_pipelines_tests.conformance.subject import Subject
 from sync_pipelines_tests.faults.events import EVENTS
 from sync_pipelines_tests.faults.expected import Expected, Outcome
-from sync_pipelines_tests.faults.pair import PairFaults, StrangeRow, StrangeValue
+from sync_pipelines_tests.faults.pair import SHOWN_ELSEWHERE, PairFaults, StrangeRow, StrangeValue
 from sync_pipelines_tests.pipelines.deployments.subject import (
     BINDING_MARK,
     CREDENTIALS_MARK,
@@ -133,6 +133,7 @@ DEPLOYMENTS_FAULTS = PairFaults(
     values=VALUES,
     rows=ROWS,
     expected=EXPECTED,
+    only_because=SHOWN_ELSEWHERE,
     only=frozenset([*(f"{one}-left" for one in _LEFT.split()), *(f"{one}-right" for one in _RIGHT.split())]),
     requests=160,
     rounds=10,
