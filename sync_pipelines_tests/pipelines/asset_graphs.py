@@ -9,12 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dagster import Definitions
+from dagster import DagsterInstance, Definitions
 
 
 def specs_of(definitions: Definitions) -> dict[str, dict[str, Any]]:
     """Return for each asset what reviewers look at, in the order of the keys."""
-    graph = definitions.resolve_asset_graph()
+    # Definitions that are resolved ask the instance that was entered last. Where two overlapped before, Dagster leaves
+    # the one that is closed by now.
+    with DagsterInstance.ephemeral():
+        graph = definitions.resolve_asset_graph()
     return {
         key.to_user_string(): {
             "deps": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
