@@ -98,12 +98,12 @@ async def cycle(service: Service, caller: Reader, cycle_id: str) -> CycleView:
     return found
 
 
-@router.post("/trigger", status_code=202, responses=_problems(400, 401, 403, 409, 413, 429, 503))
+@router.post("/trigger", status_code=202, responses=_problems(400, 401, 403, 404, 409, 413, 429, 503))
 async def trigger(service: Service, caller: Operator, wanted: TriggerRequest) -> TriggeredReply:
     """Pull some connections now."""
     names = list(dict.fromkeys(wanted.connectionIds))
     if unknown := await in_thread(_unknown, service.engine, caller, names):
-        raise Problem(400, f"There is no active connection {', '.join(unknown)}; GET {PREFIX}/status lists them")
+        raise Problem(404, f"There is no active connection {', '.join(unknown)}; GET {PREFIX}/status lists them")
     told = await _started(service, caller, f"Sync triggered for {len(names)} connections", tuple(names))
     return TriggeredReply(**told, connectionIds=names)
 
