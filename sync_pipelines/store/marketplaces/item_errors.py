@@ -31,10 +31,25 @@ class ListedError:
     first_seen_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The records in the temporary table beside a table."""
+
+    table: RecordTable
+
+
 def note(
-    connection: Connection, connection_id: int, stream: Stream, table: RecordTable, errors: Sequence[ItemError]
+    connection: Connection,
+    connection_id: int,
+    stream: Stream,
+    records: Staged | Sequence[str],
+    errors: Sequence[ItemError],
 ) -> None:
-    """List the errors of the records that are staged, and resolve those that they do not have any more."""
+    """List the errors of records, and resolve those that they do not have any more.
+
+    Arguments:
+        records: keys of all that were stored, with errors and without.
+    """
     rows = {(error.key, _part(error), error.kind.value): error for error in errors}
     parameters: dict[str, object] = {
         "connection_id": connection_id,
@@ -43,7 +58,12 @@ def note(
         "parts": [_short(part) for _, part, _ in rows],
         "kinds": [kind for _, _, kind in rows],
     }
-    connection.execute(text(_RESOLVE.format(table=table.stage, key=table.keys[0])), parameters)
+    if isinstance(records, Staged):
+        stored = f"SELECT {records.table.keys[0]} FROM {records.table.stage}"
+    else:
+        stored = "SELECT unnest(CAST(:records AS text[]))"
+        parameters["records"] = list(records)
+    connection.execute(text(_RESOLVE.format(stored=stored)), parameters)
     if rows:
         parameters["messages"] = [storable_text(error.message) for error in rows.values()]
         parameters["payloads"] = [_payload(error) for error in rows.values()]
@@ -104,7 +124,7 @@ def _payload(error: ItemError) -> str | None:
 
 _RESOLVE = (
     "UPDATE sync.marketplace_item_error e SET resolved_at = now() WHERE e.connection_id = :connection_id "
-    "AND e.stream = :stream AND e.resolved_at IS NULL AND e.key IN (SELECT {key} FROM {table}) "
+    "AND e.stream = :stream AND e.resolved_at IS NULL AND e.key IN ({stored}) "
     "AND NOT EXISTS (SELECT FROM unnest(CAST(:keys AS text[]), CAST(:parts AS text[]), CAST(:kinds AS text[])) "
     "AS given(key, part, kind) WHERE given.key = e.key AND given.part = e.part AND given.kind = e.kind)"
 )

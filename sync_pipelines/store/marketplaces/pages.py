@@ -19,6 +19,7 @@ from sync_pipelines.core.marketplaces import (
 )
 from sync_pipelines.store.ledger.copying import copy_encoded, encoded_rows
 from sync_pipelines.store.marketplaces import item_errors, scans, streams
+from sync_pipelines.store.marketplaces.item_errors import Staged
 from sync_pipelines.store.marketplaces.rows import Row, item_row, order_row, product_row, why_not_storable
 from sync_pipelines.store.marketplaces.tables import ITEMS, ORDERS, PRODUCTS, RecordTable
 from sync_pipelines.store.statements import text
@@ -80,19 +81,23 @@ def prepared_orders(connection_id: int, pages: Sequence[Page[Order]], *, moves: 
     """Make the rows of pages of orders, and return what stores them, any number of times, as :func:`store_orders`."""
     batch = _OrderBatch(pages)
     identity = {"connection_id": connection_id}
+    keys = [storable_text(str(row[0])) for row in batch.rows]
     orders, items = _lines(batch.rows), _lines(batch.item_rows)
 
     def write(connection: Connection) -> Stored:
-        _stage(connection, ORDERS, orders)
-        _stage(connection, ITEMS, items)
         stored = Stored(records=len(batch.rows), items=len(batch.item_rows), errors=len(batch.errors))
         # Orders are never removed, and no item is without its order: where none is known, nothing can be compared.
-        if connection.execute(text(_KNOWN_ORDERS), identity).scalar_one():
+        known = connection.execute(text(_KNOWN_ORDERS), {**identity, "keys": keys}).scalar_one()
+        if known:
+            _stage(connection, ORDERS, orders)
+            _stage(connection, ITEMS, items)
             _compare_orders(connection, identity, stored)
         else:
-            stored.created = connection.execute(text(ORDERS.append), identity).rowcount
-            connection.execute(text(ITEMS.append), identity)
-        _finish(connection, connection_id, Stream.ORDERS, ORDERS, pages, batch.errors, stored, moves)
+            stored.created = len(batch.rows)
+            _append(connection, ORDERS, connection_id, orders)
+            _append(connection, ITEMS, connection_id, items)
+        records = Staged(ORDERS) if known else keys
+        _finish(connection, connection_id, Stream.ORDERS, ORDERS, pages, records, batch.errors, stored, moves)
         return stored
 
     return write
@@ -130,7 +135,8 @@ def prepared_products(connection_id: int, pages: Sequence[Page[Product]], *, mov
         stored.deleted = connection.execute(text(_VARIANTS_GONE), identity).rowcount
         stored.changed = connection.execute(text(PRODUCTS.update), identity).rowcount
         stored.created = connection.execute(text(PRODUCTS.insert), identity).rowcount
-        _finish(connection, connection_id, Stream.PRODUCTS, PRODUCTS, pages, batch.errors, stored, moves)
+        records = Staged(PRODUCTS)
+        _finish(connection, connection_id, Stream.PRODUCTS, PRODUCTS, pages, records, batch.errors, stored, moves)
         return stored
 
     return write
@@ -151,6 +157,7 @@ def _finish(
     stream: Stream,
     table: RecordTable,
     pages: Sequence[Page[RecordT]],
+    records: Staged | Sequence[str],
     errors: Sequence[ItemError],
     stored: Stored,
     moves: bool,
@@ -159,7 +166,7 @@ def _finish(
     gone = [key for page in pages for key in page.gone]
     if gone:
         stored.deleted += scans.mark_deleted(connection, connection_id, table, gone)
-    item_errors.note(connection, connection_id, stream, table, errors)
+    item_errors.note(connection, connection_id, stream, records, errors)
     stored.unstored = [error for error in errors if error.kind in UNSTORED][:MOST_TOLD]
     for page in pages:
         if page.scan is not None:
@@ -248,6 +255,14 @@ def _stage(connection: Connection, table: RecordTable, lines: bytes) -> None:
     copy_encoded(connection, table.stage, table.columns, lines)
 
 
+def _append(connection: Connection, table: RecordTable, connection_id: int, lines: bytes) -> None:
+    """Write rows at once into the table: through the temporary one, each would be written twice."""
+    begin = f"{connection_id}\t".encode()
+    # A line's end within a value is escaped: each of these bytes ends a row.
+    rows = begin + lines.removesuffix(b"\n").replace(b"\n", b"\n" + begin) + b"\n" if lines else b""
+    copy_encoded(connection, table.name, ("connection_id", *table.columns), rows)
+
+
 def _storable(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         yield tuple(storable_text(value) if isinstance(value, str) else value for value in row)
@@ -256,8 +271,8 @@ def _storable(rows: Iterable[Row]) -> Iterator[Row]:
 # Scalar queries instead of joins, here and in ``tables`` and ``scans``: for want of statistics on a connection's first
 # records, PostgreSQL joins by reading all of them for every row. 100,000 orders did not come to an end.
 _KNOWN_ORDERS = (
-    "SELECT EXISTS (SELECT FROM staged_order s WHERE (SELECT t.order_key FROM sync.marketplace_order t "
-    "WHERE t.connection_id = :connection_id AND t.order_key = s.order_key) IS NOT NULL)"
+    "SELECT EXISTS (SELECT FROM unnest(CAST(:keys AS text[])) AS s (order_key) WHERE (SELECT t.order_key "
+    "FROM sync.marketplace_order t WHERE t.connection_id = :connection_id AND t.order_key = s.order_key) IS NOT NULL)"
 )
 _STALE_ORDERS = (
     "DELETE FROM staged_order s USING sync.marketplace_order t WHERE t.connection_id = :connection_id "

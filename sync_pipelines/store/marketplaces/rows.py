@@ -82,7 +82,7 @@ def why_not_storable(*keys: str) -> str | None:
     for key in keys:
         if len(key) > LONGEST_KEY:
             return f"a key has {len(key)} characters, {LONGEST_KEY} are the most"
-        if storable_text(key) != key:
+        if (not key.isascii() or "\0" in key) and storable_text(key) != key:
             return "a key holds a character that the database cannot"
     return None
 
@@ -106,7 +106,7 @@ def _storable(value: Any) -> Any:
 
 
 def _amount(number: Decimal | None) -> Decimal | None:
-    if number is not None and (not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS):
+    if number is not None and not (number.is_finite() and -_MOST_DIGITS <= number.adjusted() <= _MOST_DIGITS):
         raise ValueError("an amount is not a number, or one of more than a hundred digits")
     return number
 
