@@ -22,6 +22,7 @@ from sync_pipelines.sandbox.server import serve
 from sync_pipelines.sandbox.woocommerce import WooCommerceStandIn
 from sync_pipelines.sandbox.woocommerce.faults import too_many_requests
 from sync_pipelines_tests.contract.woocommerce_recordings import (
+    FILES,
     HOST,
     Replayer,
     Step,
@@ -30,19 +31,6 @@ from sync_pipelines_tests.contract.woocommerce_recordings import (
     moments,
     read_steps,
     recorded_world,
-)
-
-FILES = (
-    "environment",
-    "auth",
-    "products",
-    "paging",
-    "modified_windows",
-    "sku_search",
-    "batch",
-    "variable_products",
-    "customers",
-    "orders",
 )
 
 LEFT_OUT = {
@@ -203,14 +191,6 @@ def _parsed(body: str | bytes) -> Any:
 
 def test_given_an_answer_that_is_left_out_then_it_was_recorded() -> None:
     assert all((scenario, number) in {step.key for step in read_steps(name)} for name, scenario, number in LEFT_OUT)
-
-
-def test_given_every_path_a_shop_is_synchronized_by_then_it_was_recorded() -> None:
-    recorded = {step.request["path"] for name in (*FILES, "webhooks") for step in read_steps(name)}
-    used = ("products", "products/batch", "customers", "customers/batch", "orders", "orders/batch", "webhooks")
-    assert all(f"/wp-json/wc/v3/{path}" in recorded for path in used)
-    assert any(path.endswith("/variations/batch") for path in recorded)
-    assert any(path.endswith("/refunds") for path in recorded)
 
 
 def test_given_the_recordings_then_the_host_is_the_stand_ins_own() -> None:

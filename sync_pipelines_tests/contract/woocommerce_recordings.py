@@ -27,6 +27,18 @@ from sync_pipelines.sandbox.clock import Clock
 from sync_pipelines.sandbox.woocommerce import DEMO_KEY, ApiKey, ShopWorld
 
 RECORDINGS = Path(__file__).parent / "recordings" / "woocommerce"
+FILES = (
+    "environment",
+    "auth",
+    "products",
+    "paging",
+    "modified_windows",
+    "sku_search",
+    "batch",
+    "variable_products",
+    "customers",
+    "orders",
+)
 HOST = "woocommerce.test"
 READ_KEY = ApiKey("ck_" + "3f" * 20, "cs_" + "3f" * 20, permissions="read")
 WRITE_KEY = ApiKey("ck_" + "4a" * 20, "cs_" + "4a" * 20, permissions="write")

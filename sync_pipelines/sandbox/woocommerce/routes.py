@@ -67,7 +67,7 @@ def _batch(path: str, batch: Handler) -> Route:
 
 
 _ID, _PARENT = r"(?P<id>\d+)", r"(?P<parent>\d+)"
-_ROUTES = (
+ROUTES = (
     _collection("", catalogue.show_index),
     _collection("products", shop.list_products, shop.PRODUCT_RESOURCE.add),
     _batch("products/batch", shop.PRODUCT_RESOURCE.batch),
@@ -109,7 +109,7 @@ _ROUTES = (
 
 def resolve(path: str, method: str) -> tuple[Route, Handler, dict[str, int]] | None:
     """Return the route of an address below the base, its handler and the numbers in it."""
-    for route in _ROUTES:
+    for route in ROUTES:
         found = route.pattern.fullmatch(path)
         if found is not None and method in route.handlers:
             return route, route.handlers[method], {name: int(text) for name, text in found.groupdict().items()}
