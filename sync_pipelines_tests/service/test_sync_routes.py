@@ -209,7 +209,7 @@ def test_given_a_full_run_then_it_says_so(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "status"),
-    [([], 400), (["atlantis"], 404), (["oslo", "../etc"], 404), (["closed"], 404), ("oslo", 400), (None, 400)],
+    [([], 400), (["atlantis"], 404), (["oslo", "../etc"], 400), (["closed"], 404), ("oslo", 400), (None, 400)],
 )
 def test_given_a_trigger_of_unknown_connections_then_it_is_refused(wanted: Any, status: int, engine: Engine) -> None:
     connect_known(engine)
