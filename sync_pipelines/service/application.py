@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sync_pipelines import __version__
 from sync_pipelines.pipelines.commerce.connection import ShopConnection
 from sync_pipelines.service import (
+    audit_routes,
     health_routes,
     metrics_routes,
     orchestrate_routes,
@@ -89,6 +90,7 @@ def create_app(
     application.include_router(sync_routes.router)
     application.include_router(orchestrate_routes.router)
     application.include_router(record_routes.router)
+    application.include_router(audit_routes.router)
     application.include_router(webhook_routes.router)
     application.include_router(health_routes.router)
     application.include_router(metrics_routes.router)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -47,6 +48,11 @@ class ProblemReply(BaseModel):
     status: int
     detail: str
     requestId: str | None = None
+
+
+def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of a route's refusals, by status."""
+    return {code: {"model": ProblemReply} for code in codes}
 
 
 def add_handlers(application: FastAPI) -> None:

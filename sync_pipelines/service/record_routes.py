@@ -19,7 +19,7 @@ from sync_pipelines.pipelines.commerce.one_way import PAIRS
 from sync_pipelines.service.access import Caller, allowed
 from sync_pipelines.service.owners import Owners, Place, exists, seen
 from sync_pipelines.service.parts import Parts, parts_of
-from sync_pipelines.service.problems import Problem, ProblemReply
+from sync_pipelines.service.problems import Problem, refusals
 from sync_pipelines.store import plans, states
 from sync_pipelines.store.plans import StoredPlan
 from sync_pipelines.store.states import DeadLetter
@@ -116,23 +116,19 @@ class ReprocessReply(BaseModel):
     reprocessed: list[int]
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": ProblemReply} for code in codes}
-
-
-@router.get("/plans", responses=_problems(400, 401, 403, 503))
+@router.get("/plans", responses=refusals(400, 401, 403, 503))
 async def plans_listed(service: Service, caller: Reader, limit: Limit = 20) -> PlansReply:
     """List the newest plans of the caller's connections."""
     return PlansReply(plans=await in_thread(_plans, service.engine, service.owners, caller, limit))
 
 
-@router.get("/plans/{hash_}", responses=_problems(400, 401, 403, 404, 503))
+@router.get("/plans/{hash_}", responses=refusals(400, 401, 403, 404, 503))
 async def plan_shown(service: Service, caller: Reader, hash_: Hash, limit: Limit = 50) -> PlanReply:
     """Show a plan, by its whole hash: the beginning of one would tell of the plans of others."""
     return await in_thread(_plan, service.engine, service.owners, caller, hash_, limit)
 
 
-@router.post("/plans/{hash_}/approve", responses=_problems(400, 401, 403, 404, 409, 429, 503))
+@router.post("/plans/{hash_}/approve", responses=refusals(400, 401, 403, 404, 409, 429, 503))
 async def plan_approved(service: Service, caller: Approver, hash_: Hash) -> PlanReply:
     """Let a held plan through, once. The next reconcile that makes the same plan applies it.
 
@@ -141,13 +137,13 @@ async def plan_approved(service: Service, caller: Approver, hash_: Hash) -> Plan
     return await in_thread(_approve, service.engine, service.owners, caller, hash_)
 
 
-@router.get("/dead-letters", responses=_problems(400, 401, 403, 503))
+@router.get("/dead-letters", responses=refusals(400, 401, 403, 503))
 async def dead_letters(service: Service, caller: Reader) -> DeadLettersReply:
     """List the open dead letters of the caller's connections."""
     return DeadLettersReply(deadLetters=await in_thread(_letters, service.engine, service.owners, caller))
 
 
-@router.post("/dead-letters/reprocess", responses=_problems(400, 401, 403, 404, 413, 429, 503))
+@router.post("/dead-letters/reprocess", responses=refusals(400, 401, 403, 404, 413, 429, 503))
 async def dead_letters_reprocessed(service: Service, caller: Operator, wanted: ReprocessRequest) -> ReprocessReply:
     """Take records up again that were given up. The next reconcile reads their source anew before it writes."""
     ids = await in_thread(_reprocess, service.engine, service.owners, caller, set(wanted.ids))

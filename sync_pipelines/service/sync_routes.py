@@ -17,7 +17,7 @@ from sync_pipelines.engine.tasks import in_thread
 from sync_pipelines.service.access import Caller, address_of, allowed, installation
 from sync_pipelines.service.intake import CHAIN
 from sync_pipelines.service.parts import Parts, parts_of
-from sync_pipelines.service.problems import Problem, ProblemReply
+from sync_pipelines.service.problems import Problem, refusals
 from sync_pipelines.service.replies import (
     ConnectionView,
     CycleView,
@@ -47,15 +47,11 @@ Admin = Annotated[Caller, Depends(allowed(Scope.ADMIN))]
 _Responses = dict[int | str, dict[str, Any]]
 
 
-def _problems(*codes: int) -> _Responses:
-    return {code: {"model": ProblemReply} for code in codes}
-
-
 @router.post(
     "/scheduler",
     status_code=202,
     response_model=StartedReply,
-    responses={200: {"model": StartedReply, "description": OVERLAPS}, **_problems(400, 403, 413, 503)},
+    responses={200: {"model": StartedReply, "description": OVERLAPS}, **refusals(400, 403, 413, 503)},
 )
 async def scheduler(request: Request) -> JSONResponse:
     """Start a cycle for Cloud Scheduler, which authenticates with a token of Google's, a shared secret, or both.
@@ -83,13 +79,13 @@ async def scheduler(request: Request) -> JSONResponse:
     return _answer(StartedReply(**_told(admission, message)), status)
 
 
-@router.get("/status", responses=_problems(401, 403, 503))
+@router.get("/status", responses=refusals(401, 403, 503))
 async def status(service: Service, caller: Reader) -> StatusReply:
     """Tell whether a cycle is under way, and how the last ones ended."""
     return await in_thread(_status, service.engine, caller, service.follower.problem)
 
 
-@router.get("/cycles/{cycle_id}", responses=_problems(401, 403, 404, 503))
+@router.get("/cycles/{cycle_id}", responses=refusals(401, 403, 404, 503))
 async def cycle(service: Service, caller: Reader, cycle_id: str) -> CycleView:
     """Tell how a cycle stands."""
     found = await in_thread(_find, service.engine, caller, cycle_id)
@@ -98,7 +94,7 @@ async def cycle(service: Service, caller: Reader, cycle_id: str) -> CycleView:
     return found
 
 
-@router.post("/trigger", status_code=202, responses=_problems(400, 401, 403, 404, 409, 413, 429, 503))
+@router.post("/trigger", status_code=202, responses=refusals(400, 401, 403, 404, 409, 413, 429, 503))
 async def trigger(service: Service, caller: Operator, wanted: TriggerRequest) -> TriggeredReply:
     """Pull some connections now."""
     names = list(dict.fromkeys(wanted.connectionIds))
@@ -108,7 +104,7 @@ async def trigger(service: Service, caller: Operator, wanted: TriggerRequest) ->
     return TriggeredReply(**told, connectionIds=names)
 
 
-@router.post("/run-full", status_code=202, responses=_problems(401, 403, 404, 409, 413, 429, 503))
+@router.post("/run-full", status_code=202, responses=refusals(401, 403, 404, 409, 413, 429, 503))
 async def run_full(service: Service, caller: Operator) -> StartedReply:
     """Pull all connections now: those of the caller's organization, if its token is for one."""
     own = () if caller.organization is None else await in_thread(_active, service.engine, caller)
@@ -117,21 +113,21 @@ async def run_full(service: Service, caller: Operator) -> StartedReply:
     return StartedReply(**await _started(service, caller, "Full sync cycle started", tuple(own)))
 
 
-@router.post("/start", responses=_problems(401, 403, 413, 429, 503))
+@router.post("/start", responses=refusals(401, 403, 413, 429, 503))
 async def start(service: Service, caller: Admin) -> IntervalReply:
     """Let the service start a cycle at every interval, where neither Cloud Scheduler nor Dagster does."""
     installation(caller)
     return await in_thread(_set_interval, service.engine, caller, "Sync interval started", is_on=True)
 
 
-@router.post("/stop", responses=_problems(401, 403, 413, 429, 503))
+@router.post("/stop", responses=refusals(401, 403, 413, 429, 503))
 async def stop(service: Service, caller: Admin) -> IntervalReply:
     """Let the service start no cycles by itself. What is under way goes on."""
     installation(caller)
     return await in_thread(_set_interval, service.engine, caller, "Sync interval stopped", is_on=False)
 
 
-@router.post("/interval", responses=_problems(400, 401, 403, 413, 429, 503))
+@router.post("/interval", responses=refusals(400, 401, 403, 413, 429, 503))
 async def interval(service: Service, caller: Admin, wanted: IntervalRequest) -> IntervalReply:
     """Set the interval, whether it is on or not. It begins anew."""
     installation(caller)

@@ -140,6 +140,41 @@ def latest(connection: Connection, chain: str, *, key: str, limit: int) -> list[
     return [ChainedEntry(*row) for row in rows][::-1]
 
 
+def newest(
+    connection: Connection,
+    *,
+    places: Sequence[tuple[str, str]] | None = None,
+    chain: str | None = None,
+    key: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+) -> list[tuple[str, ChainedEntry]]:
+    """Return entries of all chains with the chain of each, the newest first.
+
+    Arguments:
+        places: chains and scopes; only entries about one of them are returned. ``None`` for all there are.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT chain, number, previous, hash, entry FROM sync.audit a "
+            "WHERE (CAST(:chain AS text) IS NULL OR chain = :chain) AND (CAST(:key AS text) IS NULL OR key = :key) "
+            "AND (CAST(:since AS timestamptz) IS NULL OR at >= :since) AND (NOT :some OR EXISTS (SELECT FROM "
+            "unnest(CAST(:chains AS text[]), CAST(:scopes AS text[])) AS p (chain, scope) "
+            "WHERE p.chain = a.chain AND p.scope = a.scope)) ORDER BY at DESC, chain, number DESC LIMIT :limit"
+        ),
+        {
+            "chain": chain,
+            "key": key,
+            "since": since,
+            "limit": limit,
+            "some": places is not None,
+            "chains": [name for name, _ in places or ()],
+            "scopes": [scope for _, scope in places or ()],
+        },
+    )
+    return [(row.chain, ChainedEntry(row.number, row.previous, row.hash, row.entry)) for row in rows]
+
+
 def chains(connection: Connection) -> list[str]:
     """Return the names of all chains."""
     return list(connection.execute(text("SELECT chain FROM sync.audit_head ORDER BY chain")).scalars())

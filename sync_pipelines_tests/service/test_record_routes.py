@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from sync_pipelines.core.access import Scope
 from sync_pipelines.settings import NamedConnection
-from sync_pipelines.store import access_tokens, leases
+from sync_pipelines.store import access_tokens, audit, leases
 from sync_pipelines.store.scopes import ensure_scope
 from sync_pipelines_tests.service.running import only_secret, serving
 
@@ -161,3 +161,39 @@ def test_given_dead_letters_when_they_are_reprocessed_then_all_or_none_are_reset
     assert states == {own: "reprocessed", foreign: "open"}
     (entry,) = audited(engine, "reprocess")
     assert (entry["by"], entry["key"]) == ("ada", "k")
+
+
+def test_given_the_audit_log_then_an_organization_sees_what_is_about_its_own_connections(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for chain, scope in (("offerings", "nordlys"), ("offerings", "kumo"), ("deployments", "nordlys")):
+            audit.append(connection, chain, {"action": f"{chain} of {scope}"}, scope=scope, key="k")
+        audit.append(connection, "offerings", {"action": "of another record"}, scope="nordlys", key="other")
+        audit.append(connection, "commerce", {"action": "about no scope"})
+        created = {
+            owner: access_tokens.create(connection, str(owner), owner, [Scope.READ], expires_at=None, by="test")
+            for owner in ("acme", None, "x")
+        }
+
+    async def run() -> dict[str, list[str]]:
+        found = {}
+        async with serving(only_secret(), engine, pairs=PAIRS) as client:
+            for owner, query in (
+                *(("acme", query) for query in ("", "?key=k", "?limit=1", "?pipeline=deployments", FUTURE)),
+                *((None, query) for query in ("", "?pipeline=deployments")),
+                ("x", ""),
+            ):
+                headers = {"Authorization": f"Bearer {created[owner][1]}"}
+                answer = await client.get(f"/api/v1/audit{query}", headers=headers)
+                found[f"{owner} {query}"] = [one["entry"]["action"] for one in answer.json()["entries"]]
+        return found
+
+    found = asyncio.run(run())
+    assert sorted(found["acme "]) == ["of another record", "offerings of nordlys"]
+    assert found["acme ?key=k"] == ["offerings of nordlys"]
+    assert len(found["acme ?limit=1"]) == 1
+    assert found["acme ?pipeline=deployments"] == found[f"acme {FUTURE}"] == found["x "] == []
+    assert {"about no scope", "offerings of kumo", "token_created"} < set(found["None "])
+    assert found["None ?pipeline=deployments"] == ["deployments of nordlys"]
+
+
+FUTURE = "?since=2999-01-01T00:00:00Z"
