@@ -346,10 +346,10 @@ def test_what_is_no_longer_listed_is_not_kept(fleet: Fleet) -> None:
 
 
 def test_given_more_deployments_than_a_batch_then_all_come_in_order(engine: Engine, kv2: Mounted) -> None:
-    with opened_fleet(engine, DirectorStandIn.many(37), kv2) as fleet:
+    with opened_fleet(engine, DirectorStandIn.many(30), kv2) as fleet:
         connection = fleet.connection(reconciler={"batch_size": 4, "max_concurrency": 3})
         assert list(fleet.scan(connection)[0]) == _names(fleet)
-        assert len(fleet.asked()) == 2 + 37 * DETAILS
+        assert len(fleet.asked()) == 2 + 30 * DETAILS
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 12])
