@@ -98,7 +98,6 @@ _THREE_CHANGES = Expected(Outcome.FAILS, told=r"\(HTTP 503\)", failed=3)
 """A product is made as a whole: of the four changes only three write to one that is there."""
 
 ODOO_EXPECTED = {
-    "previous-record-right": Expected(Outcome.FAILS, told="rows that were not asked for", failed=1),
     "401-in-the-middle-right": _KEY_REFUSED,
     "404-on-change-right": _NOT_FOUND,
     "503-storm-of-changes-right": _THREE_CHANGES,
@@ -132,7 +131,7 @@ _COUNTED_APART = "Odoo counts its rows in a request of its own; see the omitted 
 _ONLY_RIGHT = (
     "connection-refused read-timeout-after-create dropped-before-create drop-after-create drop-after-change "
     "truncated-listing truncated-body-after-change login-page-for-listing login-page-for-create "
-    "wrong-length-after-change broken-gzip-of-listing redirect-of-listing previous-listing previous-record "
+    "wrong-length-after-change broken-gzip-of-listing redirect-of-listing previous-listing "
     "401-on-listing 400-on-create 401-in-the-middle 403-for-one-record 404-on-change 429-1-second-on-listing "
     "429-date-on-listing 429-absent-on-change 429-3600-on-change 500-rolled-back-on-create 500-after-create "
     "500-after-change 503-storm-of-changes echo-302-on-listing echo-400-on-create echo-500-on-change "
@@ -170,7 +169,7 @@ INTO_SHOP_FAULTS = PairFaults(
     rows=SHOP_ROWS,
     expected=SHOP_EXPECTED,
     only_because=SHOWN_ELSEWHERE,
-    only=_ONLY - {"previous-record-right", "read-timeout-left", "503-storm-left", "value-5-mb-left"},
+    only=_ONLY - {"read-timeout-left", "503-storm-left", "value-5-mb-left"},
     requests=100,
     rounds=15,
     absent=_EVENTS | {"listing-wrong-total-left": _COUNTED_APART, "403-for-one-record-right": _BY_ROLE},
