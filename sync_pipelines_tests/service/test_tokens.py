@@ -95,7 +95,7 @@ def test_given_a_token_of_one_organization_then_others_do_not_exist(engine: Engi
         ("POST", "/api/sync/trigger", foreign, {"connectionIds": ["lima"]}),
     )
     assert [one["connectionId"] for one in seen.json()["connections"]] == ["oslo"]
-    assert refused.status_code == 400
+    assert refused.status_code == 404
     cycle = started.json()["statusUrl"]
     answers = asked(
         engine,
